@@ -1,0 +1,41 @@
+"""Matrix norms whose gradients are right, fast and the same in NumPy, autograd, PyTorch and JAX."""
+
+from normgrad._api import (
+    explain,
+    frobenius_norm,
+    grad,
+    hvp,
+    ky_fan_norm,
+    matrix_norm,
+    nuclear_norm,
+    prox,
+    schatten_norm,
+    spectral_norm,
+    value_and_grad,
+)
+from normgrad._explain import Explanation
+from normgrad.engines import OrderError
+from normgrad.norms import Frobenius, KyFan, Nuclear, Schatten, Spectral
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Explanation",
+    "Frobenius",
+    "KyFan",
+    "Nuclear",
+    "OrderError",
+    "Schatten",
+    "Spectral",
+    "explain",
+    "frobenius_norm",
+    "grad",
+    "hvp",
+    "ky_fan_norm",
+    "matrix_norm",
+    "nuclear_norm",
+    "prox",
+    "schatten_norm",
+    "spectral_norm",
+    "value_and_grad",
+]

@@ -1,0 +1,60 @@
+"""The account of which factorization is used, and why."""
+
+from dataclasses import dataclass
+
+from normgrad.arithmetic import Array
+from normgrad.calculus import NormBySingularValues, NormRule, normalise
+from normgrad.factorizations import Verdict
+from normgrad.norms import Norm
+
+__all__ = ["Explanation", "explain_rule"]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Which factorization is used for a norm of a matrix, and why; print it.
+
+    Parameters
+    ----------
+    norm : Norm
+    shape : tuple of int
+    dtype : str
+        In which it is computed.
+    factorization : str
+        Its name, a valid ``method``, or "none".
+    reason : str
+    considered : tuple of (str, Verdict)
+        All that were asked, in order; a verdict is (accepted, reason).
+    """
+
+    norm: Norm
+    shape: tuple[int, ...]
+    dtype: str
+    factorization: str
+    reason: str
+    considered: tuple[tuple[str, Verdict], ...] = ()
+
+    def __str__(self) -> str:
+        batch = " x ".join(map(str, self.shape[:-2]))
+        noun = f"matrix in a batch of {batch}" if batch else "matrix"
+        m, n = self.shape[-2:]
+        lines = [f"{self.norm!r} of a {m} x {n} {self.dtype} {noun}: {self.factorization}"]
+        if not self.considered:
+            lines.append(f"  {self.reason}")
+        for name, verdict in self.considered:
+            lines.append(f"  {name}: {'yes' if verdict.accepted else 'no'}, {verdict.reason}")
+        return "\n".join(lines)
+
+
+def explain_rule(rule: NormRule, A: Array) -> Explanation:
+    """Return the explanation for a rule at a matrix."""
+    shape = tuple(int(i) for i in A.shape)
+    dtype = str(A.dtype).removeprefix("torch.")
+    if not isinstance(rule, NormBySingularValues):
+        why = "the norm is a function of the entries: one pass, no factorization"
+        return Explanation(rule.norm, shape, dtype, "none", why)
+    if 0 in shape:
+        return Explanation(rule.norm, shape, dtype, "none", "an empty matrix has norm 0")
+    choice = rule.choice(normalise(A).matrix)
+    name = choice.factorization.name
+    return Explanation(rule.norm, shape, dtype, name, choice.reason, choice.considered)

@@ -1,0 +1,115 @@
+"""Which library an array belongs to, and when its entries may be looked at.
+
+``xp`` is who does arithmetic (the Python Array API standard); who differentiates is
+the business of `normgrad.engines`.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import array_api_compat
+import array_api_compat.numpy as numpy_namespace
+import numpy as np
+
+__all__ = [
+    "Array",
+    "branch",
+    "divide",
+    "is_complex",
+    "is_jax",
+    "is_readable",
+    "is_torch",
+    "is_traced",
+    "machine_epsilon",
+    "adjoint",
+    "namespace",
+    "sometimes",
+]
+
+Array = Any
+"""An array of any library that follows the Python Array API standard."""
+
+
+def namespace(x: Array) -> Any:
+    """Return the Array API namespace of `x`."""
+    if isinstance(x, np.ndarray | np.generic):
+        return numpy_namespace
+    return array_api_compat.array_namespace(x)
+
+
+def is_torch(x: Array) -> bool:
+    """Whether `x` is a PyTorch tensor; never imports PyTorch."""
+    return array_api_compat.is_torch_array(x)
+
+
+def is_jax(x: Array) -> bool:
+    """Whether `x` is a JAX array or tracer; never imports JAX."""
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(x, jax.Array)
+
+
+def is_traced(x: Array) -> bool:
+    """Whether the entries of `x` are unknown while Python runs (under ``jax.jit``, ``jax.vmap``)."""
+    return is_jax(x) and isinstance(x, sys.modules["jax"].core.Tracer)
+
+
+def is_readable(x: Array) -> bool:
+    """Whether Python may branch on the entries of `x` at no cost: known, and in host memory.
+
+    Reading one number from a GPU stalls its queue, so what is cheap there is to compute
+    both sides and select.
+    """
+    if isinstance(x, np.ndarray):
+        return True
+    if is_jax(x):
+        return not is_traced(x) and all(device.platform == "cpu" for device in x.devices())
+    return str(getattr(x, "device", "cpu")) == "cpu"
+
+
+def sometimes(needed: Array, f: Callable[..., Array], x: Array) -> Array:
+    """Return ``f(x)``, or `x` itself when it can be seen cheaply that nothing is `needed`.
+
+    `f` must leave alone what is not needed: where the entries of `needed` cannot be
+    read, it is always applied.
+    """
+    if is_readable(needed) and not bool(namespace(needed).any(needed)):
+        return x
+    return f(x)
+
+
+def branch(
+    condition: Array, quick: Callable[..., Any], general: Callable[..., Any], x: Array
+) -> Any:
+    """Return ``quick(x)`` if the 0-d boolean `condition` holds, else ``general(x)``.
+
+    Only one is evaluated. `general` must be right in both cases: it is taken where the
+    condition cannot be read cheaply.
+    """
+    if is_traced(condition):
+        return sys.modules["jax"].lax.cond(condition, quick, general, x)
+    return quick(x) if is_readable(condition) and bool(condition) else general(x)
+
+
+def divide(a: Array, b: Array, otherwise: Array | float = 0.0) -> Array:
+    """Return ``a / b``, and `otherwise` where ``b`` is exactly zero. No denominator is altered."""
+    xp = namespace(b)
+    zero = b == 0
+    return xp.where(zero, otherwise, a / xp.where(zero, xp.ones_like(b), b))
+
+
+def is_complex(x: Array) -> bool:
+    """Whether `x` has a complex floating dtype."""
+    return bool(namespace(x).isdtype(x.dtype, "complex floating"))
+
+
+def machine_epsilon(x: Array) -> float:
+    """Return the unit of relative spacing of the (real part of the) dtype of `x`."""
+    return float(namespace(x).finfo(x.dtype).eps)
+
+
+def adjoint(x: Array) -> Array:
+    """Return the conjugate transpose ``x^H`` of each matrix."""
+    xp = namespace(x)
+    xt = xp.matrix_transpose(x)
+    return xp.conj(xt) if is_complex(x) else xt

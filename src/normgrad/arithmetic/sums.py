@@ -1,0 +1,44 @@
+"""Sums whose rounding error does not grow with the number of terms."""
+
+from normgrad.arithmetic.namespace import Array, is_complex, is_jax, is_torch, namespace
+
+__all__ = ["blocked_sum", "frobenius"]
+
+_BLOCK = 128
+
+
+def blocked_sum(x: Array, axis: int) -> Array:
+    """Sum over a negative `axis` in blocks, so that the error grows like log(n), not n.
+
+    Libraries sum along a strided axis, or at all, one term after the other: in float32
+    ten million ones then give 2**23.
+    """
+    xp = namespace(x)
+    n = x.shape[axis]
+    if n <= 4 * _BLOCK:
+        return xp.sum(x, axis=axis)
+    before, after = tuple(x.shape[:axis]), tuple(x.shape[axis:][1:])
+    rest = (slice(None),) * len(after)
+    head = n - n % _BLOCK
+    blocks = xp.reshape(x[(..., slice(head), *rest)], (*before, head // _BLOCK, _BLOCK, *after))
+    partial = xp.sum(blocks, axis=axis)
+    tail = xp.sum(x[(..., slice(head, n), *rest)], axis=axis, keepdims=True)
+    return blocked_sum(xp.concat([partial, tail], axis=axis), axis)
+
+
+def frobenius(A: Array) -> Array:
+    """Return the root of the sum of squares of each matrix, without any rescaling.
+
+    One pass over `A`, no temporary of its size (but on XLA, which fuses it away): the sums
+    of squares along the axis that lies contiguous in memory, then their sum.
+    """
+    xp = namespace(A)
+    if is_jax(A):
+        squares = xp.real(A) ** 2 + xp.imag(A) ** 2 if is_complex(A) else A * A
+        return xp.sqrt(blocked_sum(blocked_sum(squares, -1), -1))
+    if is_torch(A):
+        # its norm is multi-threaded and makes no temporary; its vecdot does neither
+        rows = xp.linalg.vector_norm(A, axis=-1)
+        return xp.linalg.vector_norm(rows, axis=-1)
+    axis = -2 if A.strides[-2] < A.strides[-1] and A.shape[-2] > 1 else -1
+    return xp.sqrt(blocked_sum(xp.real(xp.vecdot(A, A, axis=axis)), -1))

@@ -1,0 +1,40 @@
+"""The calculus of matrix norms: pure functions of arrays, and every hard formula."""
+
+from normgrad.calculus.by_entries import (
+    EntrywiseDerivative,
+    EntrywiseProxDerivative,
+    NormByEntries,
+    ProxByEntries,
+)
+from normgrad.calculus.by_singular_values import (
+    NormBySingularValues,
+    ProxBySingularValues,
+    SpectralDerivative,
+    ZeroDerivative,
+)
+from normgrad.calculus.lift import LiftDerivative, lift
+from normgrad.calculus.normalise import Normalised, normalise
+from normgrad.calculus.rules import Derivative, NormRule, ProxRule, Rule, rule_of_name
+from normgrad.calculus.tolerances import Tolerances, tolerances
+
+__all__ = [
+    "Derivative",
+    "EntrywiseDerivative",
+    "EntrywiseProxDerivative",
+    "LiftDerivative",
+    "NormByEntries",
+    "NormBySingularValues",
+    "NormRule",
+    "Normalised",
+    "ProxByEntries",
+    "ProxBySingularValues",
+    "ProxRule",
+    "Rule",
+    "SpectralDerivative",
+    "Tolerances",
+    "ZeroDerivative",
+    "lift",
+    "normalise",
+    "rule_of_name",
+    "tolerances",
+]

@@ -1,0 +1,94 @@
+r"""The lift of a map of singular values to matrices, and its derivative.
+
+A symmetric map g on R^k lifts to ``A = U diag(s) V^H  ->  U diag(g(s)) V^H``. Gradient,
+proximal map and projection of a unitarily invariant norm are lifts (a *spectral operator*:
+Ding, Sun, Sun, Toh, Math. Program. 168, 2018).
+
+Its derivative, with h the scalar function of `normgrad.norms.Curvature`, follows from the
+Hermitian dilation ``[[0, A], [A^H, 0]]``, whose eigenvalues are s and -s (and zeros), by the
+Daleckii-Krein theorem for the odd function h. In the direction E, with ``Et = U^H E V``,
+``H = (Et + Et^H)/2`` and ``K = (Et - Et^H)/2``:
+
+    dG = U [ P o H  +  M o K  +  diag(coupling) ] V^H                    (core)
+         + (I - U U^H) E V diag(q) V^H                                   (left complement)
+         + U diag(q) U^H E (I - V V^H)                                   (right complement)
+
+    P_ij = h[s_i,  s_j] = (h(s_i) - h(s_j)) / (s_i - s_j),   P_ii = h'(s_i)
+    M_ij = h[s_i, -s_j] = (h(s_i) + h(s_j)) / (s_i + s_j)
+    q_i  = h[s_i,  0  ] = h(s_i) / s_i
+    coupling = weight w (w^T Re diag Et)
+
+Quotients 0/0 are h'(0). No quantity is added to a denominator, and no ``s_i^2 - s_j^2``
+appears: where h is constant, as for the nuclear norm, equal singular values are harmless.
+The map E -> dG is real-linear and self-adjoint for Re<.,.>, since P, M and the coupling are
+symmetric: it is its own transpose, so it serves forward and reverse mode.
+"""
+
+from typing import NamedTuple
+
+from normgrad.arithmetic import Array, adjoint, divide, is_complex, is_readable, namespace
+from normgrad.factorizations import Frame, Spectrum
+from normgrad.norms import Curvature
+
+__all__ = ["LiftDerivative", "lift"]
+
+
+def lift(spectrum: Spectrum, g: Array) -> Array:
+    """Return ``U diag(g) V^H``, from the triplets up to the last nonzero g alone if they are few."""
+    xp = namespace(g)
+    if is_readable(g) and g.shape[-1] > 1:
+        used = xp.any(xp.reshape(g, (-1, g.shape[-1])) != 0, axis=0)
+        r = g.shape[-1] - int(xp.argmax(xp.flip(xp.astype(used, xp.int8))))
+        spectrum, g = spectrum.leading(r), g[..., :r]
+    return spectrum.u.expand(adjoint(spectrum.v.scaled(g)))
+
+
+class LiftDerivative(NamedTuple):
+    """The derivative of a lift at one matrix, ready to be applied to any number of directions.
+
+    Every field is an array or made of arrays, so that it can cross the boundary of a
+    compiled function.
+    """
+
+    u: Frame
+    v: Frame
+    P: Array
+    M: Array
+    q: Array
+    w: Array
+    weight: Array
+
+    @classmethod
+    def at(cls, spectrum: Spectrum, s: Array, curvature: Curvature) -> "LiftDerivative":
+        """Prepare the derivative; `s` are the singular values with which `curvature` was made."""
+        g, slope = curvature.g, curvature.slope
+        M = divide(
+            g[..., :, None] + g[..., None, :],
+            s[..., :, None] + s[..., None, :],
+            otherwise=slope[..., :, None],
+        )
+        q = divide(g, s, otherwise=slope)
+        return cls(
+            spectrum.u, spectrum.v, curvature.differences, M, q, curvature.w, curvature.weight
+        )
+
+    def __call__(self, E: Array) -> Array:
+        """Return dG in the direction(s) `E`, (..., m, n), in 4 matrix products."""
+        xp = namespace(E)
+        (m, k), n = self.u.shape, self.v.shape[0]
+        EV = adjoint(self.v.coefficients(adjoint(E)))
+        Et = self.u.coefficients(EV)
+        H, K = (Et + adjoint(Et)) / 2, (Et - adjoint(Et)) / 2
+        stretch = xp.linalg.diagonal(Et)
+        stretch = xp.real(stretch) if is_complex(Et) else stretch
+        coupling = (self.weight * xp.sum(self.w * stretch, axis=-1))[..., None] * self.w
+        core = self.P * H + self.M * K + coupling[..., None] * xp.eye(k, dtype=coupling.dtype)
+        rows = adjoint(self.v.expand(adjoint(core)))  # core V^H
+        if n > k:  # right complement: diag(q) (U^H E - Et V^H)
+            beyond = self.u.coefficients(E) - adjoint(self.v.expand(adjoint(Et)))
+            rows = rows + self.q[..., None] * beyond
+        dG = self.u.expand(rows)
+        if m > k:  # left complement: (E V - U Et) diag(q) V^H
+            beyond = (EV - self.u.expand(Et)) * self.q[..., None, :]
+            dG = dG + adjoint(self.v.expand(adjoint(beyond)))
+        return dG

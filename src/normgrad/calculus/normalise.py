@@ -1,0 +1,72 @@
+"""Matrices scaled to entries near 1 and cleared of NaN and inf, and the way back."""
+
+from typing import NamedTuple
+
+from normgrad.arithmetic import Array, exponent, is_readable, largest, namespace, shift, sometimes
+
+__all__ = ["Normalised", "normalise"]
+
+
+class Normalised(NamedTuple):
+    """``A = matrix * 2**exponent``, matrix by matrix; those with NaN or inf are replaced by 0.
+
+    `exponent` is None if it is 0 for all, `size` (the largest entry) None if all are finite.
+    """
+
+    matrix: Array
+    exponent: Array | None
+    size: Array | None
+
+    def value(self, value: Array) -> Array:
+        """Return what has degree 1 in A, such as a norm; inf or NaN where A has such an entry."""
+        if self.exponent is not None:
+            value = shift(value, self.exponent)
+        if self.size is None:
+            return value
+        xp = namespace(value)
+        return xp.where(xp.isfinite(self.size), value, self.size)
+
+    def with_step(self, t: Array) -> tuple["Normalised", Array]:
+        """Return this, and a proximal step per matrix scaled like A.
+
+        A step that is negative or NaN makes all results for its matrix NaN.
+        """
+        xp = namespace(t)
+        valid = t >= 0
+        size = xp.where(valid, xp.zeros_like(t) if self.size is None else self.size, float("nan"))
+        t = xp.where(valid, t, 0.0)
+        return self._replace(size=size), t if self.exponent is None else shift(t, -self.exponent)
+
+    def matrix_of_degree(self, degree: int, X: Array) -> Array:
+        """Return a matrix of degree 1, 0 or -1 in A; NaN where A has an entry that is not finite."""
+        if degree and self.exponent is not None:
+            X = shift(X, _lead(self.exponent * degree, X))
+        if self.size is None:
+            return X
+        xp = namespace(X)
+        finite = xp.isfinite(_lead(self.size, X))
+        return xp.where(finite[..., None, None], X, float("nan"))
+
+
+def _lead(per_matrix: Array, X: Array) -> Array:
+    """Give one number per matrix of A the batch axes of X, which may have more in front."""
+    missing = X.ndim - 2 - per_matrix.ndim
+    return namespace(X).reshape(per_matrix, (1,) * missing + tuple(per_matrix.shape))
+
+
+def normalise(A: Array) -> Normalised:
+    """Scale each matrix by a power of two, if it needs it."""
+    xp = namespace(A)
+    size = largest(A)
+    finite = xp.isfinite(size)
+    e = exponent(size)
+    read = is_readable(size)
+    clean = sometimes(
+        ~finite, lambda A: xp.where(finite[..., None, None], A, xp.zeros_like(A)), A
+    )
+    scaled = sometimes(e != 0, lambda A: shift(A, -e), clean)
+    return Normalised(
+        scaled,
+        None if read and not bool(xp.any(e)) else e,
+        None if read and bool(xp.all(finite)) else size,
+    )

@@ -1,0 +1,80 @@
+"""What an engine differentiates: a value, its gradient, and the derivative of the gradient.
+
+A rule knows no engine. It takes plain arrays (..., m, n) and returns plain arrays; the
+engines make its methods known to their automatic differentiation. A rule is hashable, so
+that a compiled function can be kept for it.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Protocol
+
+from normgrad.arithmetic import Array
+from normgrad.norms import Norm, norm_of_name
+
+__all__ = ["Derivative", "NormRule", "ProxRule", "Rule", "rule_of_name"]
+
+
+class Derivative(Protocol):
+    """The derivative of a map of matrices at one matrix: real-linear and self-adjoint."""
+
+    def __call__(self, E: Array) -> Array:
+        """Return the derivative in the direction(s) E, which may have more leading axes than A."""
+
+
+class Rule(ABC):
+    """One norm by one road. Subclasses are frozen dataclasses with the fields `norm` and `method`."""
+
+    norm: Norm
+    method: str
+
+    _subclasses: ClassVar[dict[str, type["Rule"]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        Rule._subclasses[cls.__name__] = cls
+
+    def name(self) -> str:
+        """Return a text from which `rule_of_name` makes the same rule again."""
+        return type(self).__name__ + "/" + self.method + "/" + self.norm.name()
+
+
+def rule_of_name(name: str) -> Any:
+    """Return the rule whose `Rule.name` is given."""
+    rule, method, norm = name.split("/", 2)
+    make: Any = Rule._subclasses[rule]
+    return make(norm_of_name(norm), method)
+
+
+class NormRule(Rule):
+    """A norm, from singular values or from entries."""
+
+    @abstractmethod
+    def settled(self, A: Array) -> "NormRule":
+        """Return this rule with every choice made that depends on the entries of A."""
+
+    @abstractmethod
+    def value(self, A: Array) -> Array:
+        """Return the norm, (...)."""
+
+    @abstractmethod
+    def value_and_gradient(self, A: Array) -> tuple[Array, Array]:
+        """Return the norm and the subgradient of least Frobenius norm, (..., m, n)."""
+
+    @abstractmethod
+    def derivative(self, A: Array) -> Derivative:
+        """Return the derivative of the gradient, the Hessian."""
+
+
+class ProxRule(Rule):
+    """A proximal map ``argmin_X t ||X|| + ||X - A||_F^2 / 2``, t of shape (...)."""
+
+    @abstractmethod
+    def settled(self, A: Array) -> "ProxRule":
+        """Return this rule with every choice made that depends on the entries of A."""
+
+    @abstractmethod
+    def prox(self, A: Array, t: Array) -> Array:
+        """Return the proximal point, (..., m, n)."""
+
+    @abstractmethod
+    def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
+        """Return the derivative in A, and the derivative in t, (..., m, n)."""

@@ -1,0 +1,35 @@
+"""When a singular value counts as zero, and a gap as a tie: decided here and nowhere else."""
+
+from typing import Any, NamedTuple
+
+from normgrad.arithmetic import Array, machine_epsilon, namespace
+from normgrad.norms import Norm
+
+__all__ = ["Tolerances", "snap_to_zero", "tolerances"]
+
+
+class Tolerances(NamedTuple):
+    """Sizes relative to the largest singular value."""
+
+    rank: float
+    tie: float
+
+
+def tolerances(norm: Norm, A: Array) -> Tolerances:
+    """Return the tolerances of `norm`, by default ``8 sqrt(max(m, n)) eps``.
+
+    An SVD perturbs singular values by a modest multiple of eps, growing like ``sqrt(n)`` in
+    practice: a bitwise test would return an arbitrary vector of a singular subspace, and
+    ``max(m, n) eps`` merges true gaps of 1e-4 in float32.
+    """
+    default: float = 8 * max(*A.shape[-2:], 1) ** 0.5 * machine_epsilon(A)
+    return Tolerances(*(_given(getattr(norm, f, None), default) for f in ("rank_tol", "tie_tol")))
+
+
+def _given(value: Any, default: float) -> float:
+    return default if value is None else float(value)
+
+
+def snap_to_zero(s: Array, tol: Tolerances) -> Array:
+    """Return s, with zeros for the singular values that count as zero."""
+    return namespace(s).where(s <= tol.rank * s[..., :1], 0.0, s)

@@ -1,0 +1,163 @@
+"""HIPS autograd: three primitives, with rules for both modes.
+
+Autograd's cotangents pair with tangents as Re(sum(a * b)), without a conjugate: hence the
+`conj` around each map that is self-adjoint for Re<a, b>.
+"""
+
+from typing import Any, final
+
+import autograd.numpy as anp
+from autograd.extend import Box, defjvp, defvjp, primitive
+
+from normgrad.arithmetic import Array
+from normgrad.calculus import NormRule, ProxRule
+from normgrad.engines.base import Engine, OrderError
+from normgrad.engines.numpy import NumpyEngine
+
+__all__ = ["AutogradEngine"]
+
+_numpy = NumpyEngine()
+
+
+class _Point:
+    """What has been computed for one call: gradient and derivative, each at most once."""
+
+    def __init__(self, rule: Any) -> None:
+        self.rule = rule
+        self._gradient_at: Any = (None, None)
+        self._derivative_at: Any = (None, None)
+
+    def value(self, x: Array) -> Array:
+        value, G = _numpy.value_and_gradient(self.rule, x)
+        self._gradient_at = (x, G)
+        return value
+
+    def gradient(self, x: Array) -> Array:
+        if self._gradient_at[0] is not x:
+            self.value(x)
+        return self._gradient_at[1]
+
+    def derivative(self, x: Array, *t: Array) -> Any:
+        if self._derivative_at[0] is not x:
+            self._derivative_at = (x, _numpy.derivative(self.rule, x, *t))
+        return self._derivative_at[1]
+
+
+@primitive
+def _value(x: Array, point: _Point) -> Array:
+    return point.value(x)
+
+
+@primitive
+def _gradient(x: Array, point: _Point) -> Array:
+    return point.gradient(x)
+
+
+@primitive
+def _derivative(E: Array, point: _Point, x: Array, *t: Array) -> Array:
+    derivative = point.derivative(x, *t)
+    return _numpy.apply(derivative[0] if t else derivative, E)
+
+
+@primitive
+def _prox(x: Array, t: Array, point: _Point) -> Array:
+    return _numpy.prox(point.rule, x, t)
+
+
+@primitive
+def _prox_step(x: Array, t: Array, point: _Point) -> Array:
+    return point.derivative(x, t)[1]
+
+
+def _inner(a: Array, b: Array) -> Array:
+    return anp.sum(anp.real(anp.conj(a) * b), axis=(-2, -1))
+
+
+def _each(a: Array) -> Array:
+    return anp.reshape(a, (*anp.shape(a), 1, 1))
+
+
+def _transposed(g: Array, point: _Point, x: Array, *t: Array) -> Array:
+    return anp.conj(_derivative(anp.conj(g), point, x, *t))
+
+
+def _no_order_three(*_: Any, **__: Any) -> Any:
+    raise OrderError
+
+
+defvjp(
+    _value,
+    lambda ans, x, point: lambda g: _each(g) * anp.conj(_gradient(x, point)),
+    argnums=(0,),
+)
+defjvp(_value, lambda g, ans, x, point: _inner(_gradient(x, point), g), argnums=(0,))
+defvjp(
+    _gradient, lambda ans, x, point: lambda g: _transposed(g, point, x), argnums=(0,)
+)
+defjvp(_gradient, lambda g, ans, x, point: _derivative(g, point, x), argnums=(0,))
+defvjp(
+    _derivative,
+    lambda ans, E, point, x, *t: lambda g: _transposed(g, point, x, *t),
+    _no_order_three,
+    _no_order_three,
+    argnums=(0, 2, 3),
+)
+defjvp(
+    _derivative,
+    lambda g, ans, E, point, x, *t: _derivative(g, point, x, *t),
+    _no_order_three,
+    _no_order_three,
+    argnums=(0, 2, 3),
+)
+defvjp(
+    _prox,
+    lambda ans, x, t, point: lambda g: _transposed(g, point, x, t),
+    lambda ans, x, t, point: lambda g: _inner(anp.conj(_prox_step(x, t, point)), g),
+    argnums=(0, 1),
+)
+defjvp(
+    _prox,
+    lambda g, ans, x, t, point: _derivative(g, point, x, t),
+    lambda g, ans, x, t, point: _each(g) * _prox_step(x, t, point),
+    argnums=(0, 1),
+)
+defvjp(_prox_step, _no_order_three, _no_order_three, argnums=(0, 1))
+defjvp(_prox_step, _no_order_three, _no_order_three, argnums=(0, 1))
+
+
+@final
+class AutogradEngine(Engine):
+    """Arrays that HIPS autograd is tracing; others are NumPy's."""
+
+    name = "autograd"
+
+    def owns(self, x: Any) -> bool:
+        return isinstance(x, Box)
+
+    def default_float(self) -> Any:
+        return anp.float64
+
+    def moveaxis(self, x: Array, source: tuple[int, int], destination: tuple[int, int]) -> Array:
+        return anp.moveaxis(x, source, destination)
+
+    def astype(self, x: Array, dtype: Any) -> Array:
+        return x.astype(dtype)
+
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return anp.reshape(x, shape)
+
+    def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
+        return t * anp.ones(shape, dtype=anp.real(like).dtype)
+
+    def value(self, rule: NormRule, x: Array) -> Array:
+        return _value(x, _Point(rule))
+
+    def value_and_gradient(self, rule: NormRule, x: Array) -> tuple[Array, Array]:
+        point = _Point(rule)
+        return _value(x, point), _gradient(x, point)
+
+    def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:
+        return _derivative(E, _Point(rule), x)
+
+    def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
+        return _prox(x, t, _Point(rule))

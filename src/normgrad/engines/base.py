@@ -1,0 +1,72 @@
+"""What the interface needs of an engine: who differentiates."""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+from normgrad.arithmetic import Array
+from normgrad.calculus import NormRule, ProxRule
+
+__all__ = ["Engine", "OrderError"]
+
+
+class Engine(ABC):
+    """One library's automatic differentiation, made to know the rules of the calculus.
+
+    The four evaluations take arrays (..., m, n) of a floating dtype that the rules can
+    compute in. What they return is differentiable to second order: a value twice, its
+    gradient once. Differentiating further raises `OrderError`.
+    """
+
+    name: str
+
+    @abstractmethod
+    def owns(self, x: Any) -> bool:
+        """Whether `x` is an array of this library."""
+
+    @abstractmethod
+    def default_float(self) -> Any:
+        """Return the dtype that integers are promoted to."""
+
+    @abstractmethod
+    def moveaxis(self, x: Array, source: tuple[int, int], destination: tuple[int, int]) -> Array:
+        """Move axes, differentiably."""
+
+    @abstractmethod
+    def astype(self, x: Array, dtype: Any) -> Array:
+        """Convert to a dtype of this library, or to the one so named, differentiably."""
+
+    @abstractmethod
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
+        """Reshape, differentiably."""
+
+    @abstractmethod
+    def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
+        """Return the real number(s) `t` with the precision and place of `like`, broadcast to `shape`."""
+
+    @abstractmethod
+    def value(self, rule: NormRule, x: Array) -> Array:
+        """Return the norm of each matrix."""
+
+    @abstractmethod
+    def value_and_gradient(self, rule: NormRule, x: Array) -> tuple[Array, Array]:
+        """Return the norm and the gradient G, ``d||A|| = Re<G, dA>``, whatever the engine's convention."""
+
+    @abstractmethod
+    def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:
+        """Return the derivative of the gradient in the direction E, of the shape of `x`."""
+
+    @abstractmethod
+    def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
+        """Return the proximal point; t has the shape of the batch."""
+
+
+class OrderError(NotImplementedError):
+    """A derivative of the third order or above was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "normgrad has derivatives of norms up to the second order, and of proximal maps "
+            "to the first; a higher one was asked for. Detach the matrix "
+            "(torch: x.detach(), jax: jax.lax.stop_gradient(x)) where the derivative in it "
+            "is not wanted"
+        )

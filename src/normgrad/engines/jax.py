@@ -1,0 +1,213 @@
+"""JAX: a norm is a `jax.custom_jvp` function; reverse mode is the transpose of forward mode.
+
+The derivative of a gradient is a primitive of its own, linear in the direction. It is
+self-adjoint, so its transpose is itself; and its state is computed apart from it, so that
+`jax.linearize` factorizes once for any number of directions.
+"""
+
+import functools
+from typing import Any, final
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import Primitive
+from jax.interpreters import ad, batching, mlir
+
+from normgrad.arithmetic import Array, is_traced
+from normgrad.calculus import (
+    EntrywiseDerivative,
+    EntrywiseProxDerivative,
+    NormRule,
+    ProxRule,
+    Rule,
+)
+from normgrad.engines.base import Engine, OrderError
+from normgrad.factorizations import Columns, Coordinates
+
+__all__ = ["JaxEngine"]
+
+jax.tree_util.register_dataclass(Columns, ["q"], [])
+jax.tree_util.register_dataclass(Coordinates, ["order", "phase"], ["rows"])
+jax.tree_util.register_dataclass(
+    EntrywiseDerivative, ["scaled", "value", "G"], ["norm", "tie"]
+)
+jax.tree_util.register_dataclass(EntrywiseProxDerivative, ["scaled", "value", "t"], ["norm"])
+
+
+def _inner(a: Array, b: Array) -> Array:
+    """Return Re<a, b> for each matrix."""
+    return jnp.sum(jnp.real(jnp.conj(a) * b), axis=(-2, -1))
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
+def _compiled(rule: Rule, method: str, *operands: Array) -> Any:
+    return getattr(rule, method)(*operands)
+
+
+def _run(rule: Any, method: str, x: Array, *operands: Array) -> Any:
+    """Run a method of a rule, compiled; what depends on the entries is decided before, if they are known."""
+    if not is_traced(x):
+        rule = rule.settled(x)
+    return _compiled(rule, method, x, *operands)
+
+
+# --- the derivative of a lift: linear, self-adjoint ---
+
+_derivative_p = Primitive("normgrad_derivative")
+
+
+def _apply(*operands: Array, tree: Any, rank: int) -> Array:
+    """Apply the Derivative with these leaves, of `rank` batch axes, to the last operand."""
+    *leaves, E = operands
+    return jax.tree_util.tree_unflatten(tree, leaves)(E)
+
+
+def _derivative_jvp(primals: Any, tangents: Any, *, tree: Any, rank: int) -> Any:
+    *state_dot, E_dot = tangents
+    if not all(type(t) is ad.Zero for t in state_dot):
+        raise OrderError
+    dG = _derivative_p.bind(*primals, tree=tree, rank=rank)
+    if type(E_dot) is ad.Zero:
+        return dG, ad.Zero.from_primal_value(dG)
+    return dG, _derivative_p.bind(*primals[:-1], E_dot, tree=tree, rank=rank)
+
+
+def _derivative_transpose(ct: Any, *operands: Any, tree: Any, rank: int) -> Any:
+    # JAX transposes for the pairing Re(sum(a * b)), without a conjugate
+    *state, E = operands
+    if type(ct) is ad.Zero:
+        E_bar = ad.Zero(E.aval)
+    else:
+        E_bar = jnp.conj(_derivative_p.bind(*state, jnp.conj(ct), tree=tree, rank=rank))
+    return [None] * len(state) + [E_bar]
+
+
+def _derivative_batch(operands: Any, dims: Any, *, tree: Any, rank: int) -> Any:
+    *state, E = operands
+    size = next(x.shape[d] for x, d in zip(operands, dims, strict=True) if d is not None)
+    extra = E.ndim - 2 - (dims[-1] is not None) - rank
+    if any(d is not None for d in dims[:-1]):
+        # the state gets axes of length 1 where only the directions are batched
+        state = [
+            jnp.expand_dims(_front(x, d, size), tuple(range(1, 1 + extra)))
+            for x, d in zip(state, dims[:-1], strict=True)
+        ]
+        rank += 1 + extra
+    return _derivative_p.bind(*state, _front(E, dims[-1], size), tree=tree, rank=rank), 0
+
+
+def _front(x: Array, dim: int | None, size: int) -> Array:
+    if dim is None:
+        return jnp.broadcast_to(x, (size, *x.shape))
+    return jnp.moveaxis(x, dim, 0)
+
+
+_derivative_p.def_impl(jax.jit(_apply, static_argnames=("tree", "rank")))
+_derivative_p.def_abstract_eval(lambda *operands, tree, rank: operands[-1])
+ad.primitive_jvps[_derivative_p] = _derivative_jvp
+ad.primitive_transposes[_derivative_p] = _derivative_transpose
+batching.primitive_batchers[_derivative_p] = _derivative_batch
+mlir.register_lowering(_derivative_p, mlir.lower_fun(_apply, multiple_results=False))
+
+
+def _bind(derivative: Any, E: Array) -> Array:
+    leaves, tree = jax.tree_util.tree_flatten(derivative)
+    return _derivative_p.bind(*leaves, E, tree=tree, rank=E.ndim - 2)
+
+
+@jax.custom_jvp
+def _guard(x: Array) -> Array:
+    """The identity, for the point at which a second derivative is taken: it has none of its own."""
+    return x
+
+
+@functools.partial(_guard.defjvp, symbolic_zeros=True)
+def _guard_jvp(primals: Any, tangents: Any) -> Any:
+    if type(tangents[0]) is not jax.custom_derivatives.SymbolicZero:
+        raise OrderError
+    return primals[0], tangents[0]
+
+
+# --- norms ---
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _value(rule: NormRule, x: Array) -> Array:
+    return _run(rule, "value", x)
+
+
+@_value.defjvp
+def _value_jvp(rule: NormRule, primals: Any, tangents: Any) -> Any:
+    value, G = _value_and_gradient(rule, *primals)
+    return value, _inner(G, *tangents)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _value_and_gradient(rule: NormRule, x: Array) -> Any:
+    return _run(rule, "value_and_gradient", x)
+
+
+@_value_and_gradient.defjvp
+def _value_and_gradient_jvp(rule: NormRule, primals: Any, tangents: Any) -> Any:
+    value, G = _value_and_gradient(rule, *primals)
+    dG = _hessian_product(rule, *primals, *tangents)
+    return (value, G), (_inner(G, *tangents), dG)
+
+
+def _hessian_product(rule: NormRule, x: Array, E: Array) -> Array:
+    return _bind(_run(rule, "derivative", _guard(x)), E)
+
+
+# --- proximal maps ---
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _prox(rule: ProxRule, x: Array, t: Array) -> Array:
+    return _run(rule, "prox", x, t)
+
+
+@_prox.defjvp
+def _prox_jvp(rule: ProxRule, primals: Any, tangents: Any) -> Any:
+    E, t_dot = tangents
+    x, t = primals
+    derivative, in_t = _run(rule, "derivative", _guard(x), _guard(t))
+    dP = _bind(derivative, E) + in_t * t_dot[..., None, None]
+    return _prox(rule, x, t), dP
+
+
+@final
+class JaxEngine(Engine):
+    """JAX arrays and tracers."""
+
+    name = "jax"
+
+    def owns(self, x: Any) -> bool:
+        return isinstance(x, jax.Array)
+
+    def default_float(self) -> Any:
+        return jnp.result_type(float)
+
+    def moveaxis(self, x: Array, source: tuple[int, int], destination: tuple[int, int]) -> Array:
+        return jnp.moveaxis(x, source, destination)
+
+    def astype(self, x: Array, dtype: Any) -> Array:
+        return x.astype(dtype)
+
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return jnp.reshape(x, shape)
+
+    def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
+        return jnp.broadcast_to(jnp.asarray(t, dtype=like.real.dtype), shape)
+
+    def value(self, rule: NormRule, x: Array) -> Array:
+        return _value(rule, x)
+
+    def value_and_gradient(self, rule: NormRule, x: Array) -> tuple[Array, Array]:
+        value, G = _value_and_gradient(rule, x)
+        return value, G
+
+    def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:
+        return _hessian_product(rule, x, E)
+
+    def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
+        return _prox(rule, x, t)

@@ -1,0 +1,66 @@
+"""Plain arrays: values, gradients and Hessian products without automatic differentiation."""
+
+from typing import Any, final
+
+import numpy as np
+
+from normgrad.arithmetic import Array
+from normgrad.calculus import Derivative, NormRule, ProxRule
+from normgrad.engines.base import Engine
+
+__all__ = ["NumpyEngine"]
+
+
+@final
+class NumpyEngine(Engine):
+    """NumPy arrays, and what NumPy can make one of."""
+
+    name = "numpy"
+
+    def owns(self, x: Any) -> bool:
+        return isinstance(x, np.ndarray | np.generic | list | tuple | int | float | complex)
+
+    def default_float(self) -> Any:
+        return np.float64
+
+    def moveaxis(self, x: Array, source: tuple[int, int], destination: tuple[int, int]) -> Array:
+        return np.moveaxis(x, source, destination)
+
+    def astype(self, x: Array, dtype: Any) -> Array:
+        with np.errstate(over="ignore"):
+            return np.asarray(x).astype(dtype)[()]
+
+    def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
+        return np.reshape(x, shape)
+
+    def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
+        return np.broadcast_to(np.asarray(t, dtype=like.real.dtype), shape)
+
+    # Overflow, and operations on NaN and inf, are part of the calculus: they are noticed
+    # and mended, so that NumPy's warnings would tell the user of nothing.
+
+    def value(self, rule: NormRule, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return rule.value(x)[()]
+
+    def value_and_gradient(self, rule: NormRule, x: Array) -> tuple[Array, Array]:
+        with np.errstate(all="ignore"):
+            value, G = rule.value_and_gradient(x)
+        return value[()], G
+
+    def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:
+        return self.apply(self.derivative(rule, x), E)
+
+    def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return rule.prox(x, t)
+
+    def derivative(self, rule: Any, *operands: Array) -> Any:
+        """Return the derivative that the rule has at `operands`."""
+        with np.errstate(all="ignore"):
+            return rule.derivative(*operands)
+
+    def apply(self, derivative: Derivative, E: Array) -> Array:
+        """Return the derivative in the direction E."""
+        with np.errstate(all="ignore"):
+            return derivative(E)

@@ -1,0 +1,40 @@
+"""The singular values of a diagonal matrix are the absolute values of its entries."""
+
+from typing import final
+
+from normgrad.arithmetic import Array, divide, is_traced, namespace
+from normgrad.factorizations.base import Coordinates, Factorization, Spectrum, Verdict
+from normgrad.matrices import first_off_diagonal
+
+__all__ = ["DiagonalScan"]
+
+
+@final
+class DiagonalScan(Factorization):
+    """No factorization: with ``a_ii = phase_i |a_ii|``, U is phases times unit vectors, V unit vectors."""
+
+    name = "diagonal"
+
+    def verdict(self, A: Array, triplets: int) -> Verdict:
+        if is_traced(A):
+            return Verdict(False, "the entries are not known while the function is traced")
+        row = first_off_diagonal(A)
+        if row is None:
+            return Verdict(True, "every entry off the diagonal is zero")
+        return Verdict(False, f"there is a nonzero off the diagonal from row {row} on")
+
+    def singular_values(self, A: Array) -> Array:
+        xp = namespace(A)
+        return xp.sort(xp.abs(xp.linalg.diagonal(A)), axis=-1, descending=True)
+
+    def factorize(self, A: Array) -> Spectrum:
+        xp = namespace(A)
+        d = xp.linalg.diagonal(A)
+        size = xp.abs(d)
+        phase = divide(d, size, otherwise=xp.ones_like(d))
+        order = xp.argsort(size, axis=-1, descending=True)
+        s = xp.take_along_axis(size, order, axis=-1)
+        phase = xp.take_along_axis(phase, order, axis=-1)
+        u = Coordinates(order, phase, A.shape[-2])
+        v = Coordinates(order, xp.ones_like(phase), A.shape[-1])
+        return Spectrum(u, s, v)

@@ -1,0 +1,83 @@
+"""The norms, and the one table of the names they go by."""
+
+import math
+from typing import Any
+
+from normgrad.norms.base import (
+    Curvature,
+    EntrywiseNorm,
+    Norm,
+    Proximal,
+    UnitarilyInvariantNorm,
+    norm_of_name,
+)
+from normgrad.norms.frobenius import Frobenius
+from normgrad.norms.induced import AbsoluteSum
+from normgrad.norms.ky_fan import KyFan
+from normgrad.norms.nuclear import Nuclear
+from normgrad.norms.schatten import Schatten
+from normgrad.norms.spectral import SmallestSingularValue, Spectral
+
+__all__ = [
+    "ALIASES",
+    "AbsoluteSum",
+    "Curvature",
+    "EntrywiseNorm",
+    "Frobenius",
+    "KyFan",
+    "Norm",
+    "Nuclear",
+    "Proximal",
+    "Schatten",
+    "SmallestSingularValue",
+    "Spectral",
+    "UnitarilyInvariantNorm",
+    "norm_of_name",
+    "resolve",
+]
+
+ALIASES: dict[Any, Norm] = {
+    "fro": Frobenius(),
+    "nuc": Nuclear(),
+    2: Spectral(),
+    -2: SmallestSingularValue(),
+    1: AbsoluteSum(axis=-2),
+    -1: AbsoluteSum(axis=-2, largest=False),
+    math.inf: AbsoluteSum(axis=-1),
+    -math.inf: AbsoluteSum(axis=-1, largest=False),
+}
+"""Every ``ord`` of numpy.linalg.matrix_norm."""
+
+
+def resolve(ord: Any) -> Norm:
+    """Return the norm that `ord` means.
+
+    Raises
+    ------
+    ValueError
+        If it means none; the message names those that do.
+    """
+    if isinstance(ord, Norm):
+        return _simplest(ord)
+    try:
+        return ALIASES[ord]
+    except (KeyError, TypeError):
+        pass
+    names = ", ".join(repr(name) for name in ALIASES)
+    raise ValueError(
+        f"ord={ord!r} is not a matrix norm. Valid: {names}, or a norm object: Frobenius(), "
+        "Spectral(), Nuclear(), Schatten(p), KyFan(k). "
+        "A Schatten p norm is written Schatten(p), never as a bare number"
+    )
+
+
+def _simplest(norm: Norm) -> Norm:
+    """Return the same norm in the form that is cheapest to compute."""
+    if isinstance(norm, Schatten):
+        if norm.p == 1:
+            return Nuclear(norm.rank_tol)
+        if norm.p == 2:
+            return Frobenius()
+        if math.isinf(norm.p):
+            return Spectral()
+    return norm

@@ -1,0 +1,102 @@
+"""The Frobenius norm."""
+
+from dataclasses import dataclass
+from typing import final
+
+from normgrad.arithmetic import Array, divide, frobenius, is_complex, namespace
+from normgrad.norms.base import Curvature, EntrywiseNorm, Proximal, UnitarilyInvariantNorm
+
+__all__ = ["Frobenius"]
+
+
+@final
+@dataclass(frozen=True)
+class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
+    r"""The Frobenius norm, ``||A|| = (sum |a_ij|^2)^(1/2) = (sum s_i^2)^(1/2)``: no factorization.
+
+    Notes
+    -----
+    Differentiable but at ``A = 0``, where gradient and second derivative are 0. Elsewhere
+    ``G = A / ||A||`` and ``dG = (E - G Re<G, E>) / ||A||``.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> float(normgrad.matrix_norm(np.array([[3.0, 0.0], [0.0, 4.0]]), normgrad.Frobenius()))
+    5.0
+    """
+
+    # --- of entries ---
+
+    def of_entries(self, A: Array) -> Array:
+        return frobenius(A)
+
+    def gradient(self, A: Array, value: Array, tie: float) -> Array:
+        # where A is not 0 the quotient needs no mask of the size of A: 0 / 1 = 0 does it
+        xp = namespace(A)
+        return A / xp.where(value == 0, xp.ones_like(value), value)[..., None, None]
+
+    def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
+        xp = namespace(A)
+        product = xp.conj(G) * E if is_complex(A) else G * E
+        along = xp.sum(xp.real(product) if is_complex(A) else product, axis=(-2, -1))
+        inverse = divide(xp.ones_like(value), value)[..., None, None]
+        return inverse * (E - G * along[..., None, None])
+
+    def prox_entries(self, A: Array, value: Array, t: Array) -> Array:
+        return A * self._shrink(value, t)[..., None, None]
+
+    def prox_derivative(self, A: Array, value: Array, t: Array, E: Array) -> Array:
+        # off the ball of radius t: E - t dG; on it: 0
+        shrunk = E - t[..., None, None] * self.hessian(A, value, self._unit(A, value), E, 0.0)
+        return shrunk * namespace(A).astype(value > t, value.dtype)[..., None, None]
+
+    def prox_step(self, A: Array, value: Array, t: Array) -> Array:
+        kept = namespace(A).astype(value > t, value.dtype)
+        return -kept[..., None, None] * self._unit(A, value)
+
+    def _unit(self, A: Array, value: Array) -> Array:
+        return self.gradient(A, value, 0.0)
+
+    def _shrink(self, value: Array, t: Array) -> Array:
+        """Return ``(1 - t / ||A||)_+``."""
+        return namespace(value).astype(value > t, value.dtype) * divide(value - t, value)
+
+    # --- of singular values ---
+
+    def value(self, s: Array) -> Array:
+        return frobenius(s[..., None])
+
+    def slope(self, s: Array, tie: float) -> Array:
+        return divide(s, self.value(s)[..., None])
+
+    def curvature(self, s: Array, tie: float) -> Curvature:
+        # h(x) = x / phi: every divided difference is 1 / phi; J = (I - mu mu^T) / phi
+        xp = namespace(s)
+        phi = self.value(s)
+        inverse = divide(xp.ones_like(phi), phi)
+        slope = inverse[..., None] * xp.ones_like(s)
+        return Curvature(
+            self.slope(s, tie),
+            slope,
+            slope[..., None] * xp.ones_like(s)[..., None, :],
+            self.slope(s, tie),
+            -inverse,
+        )
+
+    def proximal(self, s: Array, step: Array) -> Proximal:
+        # block soft threshold: g = (1 - t/phi)_+ s, J = (1 - t/phi) I + (t/phi) mu mu^T
+        xp = namespace(s)
+        phi = self.value(s)
+        mu = divide(s, phi[..., None])
+        kept = xp.astype(phi > step, s.dtype)
+        shrink = self._shrink(phi, step)
+        slope = shrink[..., None] * xp.ones_like(s)
+        curvature = Curvature(
+            shrink[..., None] * s,
+            slope,
+            slope[..., None] * xp.ones_like(s)[..., None, :],
+            mu,
+            kept * divide(step, phi),
+        )
+        return Proximal(curvature, -kept[..., None] * mu)

@@ -1,0 +1,76 @@
+"""The norms induced by the vector 1 and inf norms, and the minima that NumPy has beside them."""
+
+from dataclasses import dataclass
+from typing import final
+
+from normgrad.arithmetic import Array, blocked_sum, divide, is_complex, namespace
+from normgrad.norms.base import EntrywiseNorm
+
+__all__ = ["AbsoluteSum"]
+
+
+@final
+@dataclass(frozen=True)
+class AbsoluteSum(EntrywiseNorm):
+    r"""The largest or smallest absolute sum of a column or of a row: ord 1, -1, inf, -inf.
+
+    Parameters
+    ----------
+    axis : {-2, -1}
+        -2 sums each column (ord 1, -1), -1 each row (ord inf, -inf).
+    largest : bool
+        The largest sum, which is a norm, or the smallest, which is not.
+    tie_tol : float, optional
+        Sums within ``tie_tol`` of the extreme one, relatively, count as equal to it. The
+        default is ``8 sqrt(max(m, n)) eps``.
+
+    Notes
+    -----
+    Differentiable where one sum is extreme and, for real matrices, its entries are not zero.
+    G holds the signs (phases) of the extreme column; zero entries get 0. Tied columns share:
+    the subgradient of least norm weighs each by 1/(its number of nonzeros). For the
+    smallest sum, where no subgradient exists, they share evenly.
+    For real matrices the second derivative is 0; for complex ones it is that of the absolute
+    values, along the matrices with the same zeros and ties.
+    """
+
+    axis: int
+    largest: bool = True
+    tie_tol: float | None = None
+
+    def _other(self) -> int:
+        return -3 - self.axis
+
+    def of_entries(self, A: Array) -> Array:
+        xp = namespace(A)
+        if 0 in A.shape[-2:]:
+            return xp.sum(xp.abs(A), axis=(-2, -1))
+        sums = blocked_sum(xp.abs(A), self.axis)
+        return xp.max(sums, axis=-1) if self.largest else xp.min(sums, axis=-1)
+
+    def _weights(self, A: Array, value: Array, tie: float) -> Array:
+        """Return the weight of each entry's line, with the axes of `A`."""
+        xp = namespace(A)
+        size = xp.abs(A)
+        sums = xp.expand_dims(blocked_sum(size, self.axis), axis=self.axis)
+        value = value[..., None, None]
+        slack = tie * xp.abs(value)
+        tied = sums >= value - slack if self.largest else sums <= value + slack
+        share = xp.astype(tied, sums.dtype)
+        if self.largest:
+            nonzeros = xp.sum(xp.astype(size > 0, sums.dtype), axis=self.axis, keepdims=True)
+            share = divide(share, nonzeros)
+        return divide(share, xp.sum(share, axis=self._other(), keepdims=True))
+
+    def gradient(self, A: Array, value: Array, tie: float) -> Array:
+        xp = namespace(A)
+        return xp.sign(A) * self._weights(A, value, tie)
+
+    def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
+        xp = namespace(A)
+        if not is_complex(A):
+            return xp.zeros_like(E)
+        # d(a/|a|) = (e - sign Re(conj(sign) e)) / |a|: the part of e that turns the phase
+        sign = xp.sign(A)
+        turning = E - sign * xp.real(xp.conj(sign) * E)
+        return self._weights(A, value, tie) * divide(turning, xp.abs(A))

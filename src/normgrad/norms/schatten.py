@@ -1,0 +1,86 @@
+"""The Schatten norms."""
+
+import math
+from dataclasses import dataclass
+from typing import final
+
+from normgrad.arithmetic import Array, divide, namespace
+from normgrad.norms.base import Curvature, UnitarilyInvariantNorm
+from normgrad.norms.differences import power_differences
+
+__all__ = ["Schatten"]
+
+
+@final
+@dataclass(frozen=True)
+class Schatten(UnitarilyInvariantNorm):
+    r"""The Schatten p norm, ``||A|| = (sum s_i^p)^(1/p)``, ``1 <= p <= inf``.
+
+    Parameters
+    ----------
+    p : float
+        1, 2 and inf are the nuclear, the Frobenius and the spectral norm, and are computed
+        as those.
+    rank_tol : float, optional
+        Singular values up to ``rank_tol * s_1`` count as zero in the derivatives. The
+        default is ``8 sqrt(max(m, n)) eps``.
+
+    Raises
+    ------
+    ValueError
+        If ``p < 1`` or NaN: the function is no norm then.
+
+    Notes
+    -----
+    For ``1 < p < inf`` differentiable but at 0, with ``G = U diag((s/||A||)^(p-1)) V^H``.
+    For ``p < 2`` the second derivative does not exist where A is rank deficient; it is
+    taken along the matrices of the same rank, and is finite.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> round(float(normgrad.matrix_norm(np.diag([3.0, 4.0, 5.0]), normgrad.Schatten(3))), 12)
+    6.0
+    """
+
+    p: float
+    rank_tol: float | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.p, bool) or not isinstance(self.p, int | float):
+            raise TypeError(f"Schatten p must be a real number; got {self.p!r}")
+        if not self.p >= 1:
+            raise ValueError(
+                f"Schatten p must be at least 1; got {self.p!r}. "
+                "For p < 1 the triangle inequality fails: the function is no norm"
+            )
+
+    def value(self, s: Array) -> Array:
+        xp = namespace(s)
+        top = s[..., :1]
+        if math.isinf(self.p):
+            return top[..., 0]
+        # relative to s_1, so that s**p neither overflows nor underflows for large p
+        return top[..., 0] * xp.sum(divide(s, top) ** self.p, axis=-1) ** (1 / self.p)
+
+    def slope(self, s: Array, tie: float) -> Array:
+        x = divide(s, self.value(s)[..., None])
+        # h(x) = x**(p-1) away from zero, 0 at zero: also for p = 1, where 0**0 would be 1
+        return namespace(s).where(s > 0, x ** (self.p - 1), 0.0)
+
+    def curvature(self, s: Array, tie: float) -> Curvature:
+        # J = (p-1)/phi (diag((s/phi)^(p-2)) - mu mu^T); with phi held fixed h(s) = (s/phi)^(p-1)
+        xp = namespace(s)
+        q = self.p - 1
+        phi = self.value(s)
+        inverse = divide(xp.ones_like(phi), phi)
+        x = s * inverse[..., None]
+        positive = xp.where(x > 0, x, xp.ones_like(x))
+        slope = xp.where(x > 0, q * positive ** (q - 1), 0.0) * inverse[..., None]
+        return Curvature(
+            self.slope(s, tie),
+            slope,
+            power_differences(x, q) * inverse[..., None, None],
+            self.slope(s, tie),
+            -q * inverse,
+        )

@@ -1,0 +1,110 @@
+"""The spectral norm, and its counterpart at the other end of the spectrum."""
+
+from dataclasses import dataclass
+from typing import final
+
+from normgrad.arithmetic import Array, divide, namespace
+from normgrad.norms.base import Curvature, Proximal, UnitarilyInvariantNorm
+from normgrad.norms.differences import clip_differences
+
+__all__ = ["SmallestSingularValue", "Spectral"]
+
+
+def _share(cluster: Array, s: Array) -> Array:
+    """Return the indicator of a cluster, summing to one; 0 where s is 0."""
+    xp = namespace(s)
+    mu = xp.astype(cluster & (s > 0), s.dtype)
+    return divide(mu, xp.sum(mu, axis=-1, keepdims=True))
+
+
+@final
+@dataclass(frozen=True)
+class Spectral(UnitarilyInvariantNorm):
+    r"""The spectral (operator, Schatten inf) norm, ``||A|| = s_1``.
+
+    Parameters
+    ----------
+    tie_tol : float, optional
+        Singular values from ``(1 - tie_tol) s_1`` on count as equal to ``s_1``. The default
+        is ``8 sqrt(max(m, n)) eps``.
+
+    Notes
+    -----
+    Differentiable where ``s_1`` is simple: ``G = u_1 v_1^H``. Where it is t-fold, the
+    subgradient of least norm is ``U_t V_t^H / t``, which does not depend on the basis of the
+    singular subspace; at 0 it is 0. The second derivative is taken along the matrices whose
+    top cluster stays tied.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> normgrad.grad(np.diag([3.0, 3.0, 1.0]), normgrad.Spectral())
+    array([[0.5, 0. , 0. ],
+           [0. , 0.5, 0. ],
+           [0. , 0. , 0. ]])
+    """
+
+    tie_tol: float | None = None
+
+    def triplets(self, k: int) -> int:
+        return min(1, k)
+
+    def value(self, s: Array) -> Array:
+        return s[..., 0]
+
+    def slope(self, s: Array, tie: float) -> Array:
+        return _share(s >= s[..., :1] * (1 - tie), s)
+
+    def curvature(self, s: Array, tie: float) -> Curvature:
+        return Curvature.piecewise_linear(s, self.slope(s, tie))
+
+    def proximal(self, s: Array, step: Array) -> Proximal:
+        # Moreau: prox = s - (projection on the l1 ball of radius t) = min(s, level), where
+        # sum (s - level)_+ = t, so level = max_j (s_1 + .. + s_j - t) / j
+        xp = namespace(s)
+        j = xp.cumulative_sum(xp.ones_like(s), axis=-1)
+        levels = (xp.cumulative_sum(s, axis=-1) - step[..., None]) / j
+        level = xp.maximum(xp.max(levels, axis=-1), xp.zeros_like(step))
+        clipped = s > level[..., None]
+        # the level moves with the clipped values and with the step, unless it stays at 0
+        w = xp.astype(clipped & (level > 0)[..., None], s.dtype)
+        count = xp.sum(w, axis=-1)
+        share = divide(xp.ones_like(count), count)
+        curvature = Curvature(
+            xp.where(clipped, level[..., None], s),
+            xp.astype(~clipped & (s < level[..., None]), s.dtype),
+            clip_differences(s, xp.full_like(level, -float("inf")), level),
+            w,
+            share,
+        )
+        return Proximal(curvature, -w * share[..., None])
+
+
+@final
+@dataclass(frozen=True)
+class SmallestSingularValue(UnitarilyInvariantNorm):
+    r"""The smallest singular value, ``ord=-2`` of NumPy; not a norm.
+
+    Parameters
+    ----------
+    tie_tol : float, optional
+        Singular values up to ``s_k + tie_tol * s_1`` count as equal to the smallest. The
+        default is ``8 sqrt(max(m, n)) eps``.
+
+    Notes
+    -----
+    Differentiable where ``s_k`` is simple and not zero: ``G = u_k v_k^H``. A t-fold ``s_k``
+    gives ``U_t V_t^H / t``. Where it is 0 the function has a minimum, and G is 0.
+    """
+
+    tie_tol: float | None = None
+
+    def value(self, s: Array) -> Array:
+        return s[..., -1]
+
+    def slope(self, s: Array, tie: float) -> Array:
+        mu = _share(s <= s[..., -1:] + tie * s[..., :1], s)
+        return namespace(s).where(s[..., -1:] > 0, mu, 0.0)
+
+    def curvature(self, s: Array, tie: float) -> Curvature:
+        return Curvature.piecewise_linear(s, self.slope(s, tie))
