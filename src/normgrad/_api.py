@@ -468,8 +468,7 @@ def prox(
     Raises
     ------
     ValueError
-        If a step is negative. (Where it is only known when a compiled function runs, the
-        result is NaN.)
+        If `step` is a negative number. (In an array, a negative step gives NaN.)
     NotImplementedError
         For other norms.
 
@@ -492,10 +491,8 @@ def prox(
     """
     argument = _Argument(x, axis)
     rule = _prox_rule(argument, ord, method)
-    if isinstance(step, int | float | np.ndarray | np.generic) and not np.all(
-        np.asarray(step) >= 0
-    ):
-        raise ValueError(f"step must be nonnegative; got {step!r}")
+    if isinstance(step, (int, float)) and not step >= 0:
+        raise ValueError(f"step must be a nonnegative number; got {step!r}")
     t = argument.engine.number(step, argument.x, tuple(argument.x.shape[:-2]))
     return argument.like_matrix(argument.engine.prox(rule, argument.x, t))
 

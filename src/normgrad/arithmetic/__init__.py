@@ -2,16 +2,19 @@
 
 from normgrad.arithmetic.namespace import (
     Array,
+    adjoint,
     branch,
     divide,
+    identity,
+    integers,
     is_complex,
     is_jax,
     is_readable,
     is_torch,
     is_traced,
     machine_epsilon,
-    adjoint,
     namespace,
+    seen,
     sometimes,
 )
 from normgrad.arithmetic.scaling import exponent, largest, shift, within_safe_range
@@ -24,6 +27,8 @@ __all__ = [
     "divide",
     "exponent",
     "frobenius",
+    "identity",
+    "integers",
     "is_complex",
     "is_jax",
     "is_readable",
@@ -33,6 +38,7 @@ __all__ = [
     "machine_epsilon",
     "adjoint",
     "namespace",
+    "seen",
     "shift",
     "sometimes",
     "within_safe_range",

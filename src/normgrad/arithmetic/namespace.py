@@ -16,6 +16,8 @@ __all__ = [
     "Array",
     "branch",
     "divide",
+    "identity",
+    "integers",
     "is_complex",
     "is_jax",
     "is_readable",
@@ -24,6 +26,7 @@ __all__ = [
     "machine_epsilon",
     "adjoint",
     "namespace",
+    "seen",
     "sometimes",
 ]
 
@@ -67,15 +70,26 @@ def is_readable(x: Array) -> bool:
     return str(getattr(x, "device", "cpu")) == "cpu"
 
 
-def sometimes(needed: Array, f: Callable[..., Array], x: Array) -> Array:
-    """Return ``f(x)``, or `x` itself when it can be seen cheaply that nothing is `needed`.
+def seen(condition: Array) -> bool | None:
+    """Return the truth of a 0-d boolean array, or None where it cannot be read cheaply.
 
-    `f` must leave alone what is not needed: where the entries of `needed` cannot be
-    read, it is always applied.
+    It cannot under tracing, on a GPU, and under the vmap that PyTorch uses for
+    ``torch.autograd.grad(..., is_grads_batched=True)``.
     """
-    if is_readable(needed) and not bool(namespace(needed).any(needed)):
-        return x
-    return f(x)
+    if not is_readable(condition):
+        return None
+    try:
+        return bool(condition)
+    except RuntimeError:
+        return None
+
+
+def sometimes(needed: Array, f: Callable[..., Array], x: Array) -> Array:
+    """Return ``f(x)``, or `x` itself where it can be seen that nothing is `needed`.
+
+    `f` must leave alone what is not needed.
+    """
+    return x if seen(namespace(needed).any(needed)) is False else f(x)
 
 
 def branch(
@@ -88,7 +102,7 @@ def branch(
     """
     if is_traced(condition):
         return sys.modules["jax"].lax.cond(condition, quick, general, x)
-    return quick(x) if is_readable(condition) and bool(condition) else general(x)
+    return quick(x) if seen(condition) else general(x)
 
 
 def divide(a: Array, b: Array, otherwise: Array | float = 0.0) -> Array:
@@ -103,6 +117,16 @@ def is_complex(x: Array) -> bool:
     return bool(namespace(x).isdtype(x.dtype, "complex floating"))
 
 
+def identity(k: int, like: Array) -> Array:
+    """Return the k x k identity with the dtype and place of `like`."""
+    return namespace(like).eye(k, dtype=like.dtype, device=array_api_compat.device(like))
+
+
+def integers(k: int, like: Array) -> Array:
+    """Return 0, ..., k - 1 with the dtype and place of `like`."""
+    return namespace(like).arange(k, dtype=like.dtype, device=array_api_compat.device(like))
+
+
 def machine_epsilon(x: Array) -> float:
     """Return the unit of relative spacing of the (real part of the) dtype of `x`."""
     return float(namespace(x).finfo(x.dtype).eps)
@@ -110,6 +134,4 @@ def machine_epsilon(x: Array) -> float:
 
 def adjoint(x: Array) -> Array:
     """Return the conjugate transpose ``x^H`` of each matrix."""
-    xp = namespace(x)
-    xt = xp.matrix_transpose(x)
-    return xp.conj(xt) if is_complex(x) else xt
+    return namespace(x).conj(x.mT) if is_complex(x) else x.mT

@@ -10,7 +10,7 @@ from typing import Any
 
 from normgrad.arithmetic.namespace import Array, is_complex
 
-__all__ = ["frexp_exponent", "ldexp"]
+__all__ = ["frexp_exponent", "largest", "ldexp"]
 
 
 def _layout(x: Array) -> tuple[Any, int, int]:
@@ -39,6 +39,17 @@ def _power_of_two(e: Array, like: Array) -> Array:
     integer, mantissa, bias = _layout(like)
     bits = (e.astype(integer) + bias) << mantissa
     return jax.lax.bitcast_convert_type(bits, like.dtype)
+
+
+def largest(A: Array) -> Array:
+    """Return the largest absolute entry of each real matrix; NaN if one is NaN.
+
+    The bits of nonnegative floating-point numbers are ordered like the numbers, NaN last.
+    """
+    jax = sys.modules["jax"]
+    integer, mantissa, bias = _layout(A)
+    bits = jax.lax.bitcast_convert_type(A, integer) & jax.numpy.iinfo(integer).max
+    return jax.lax.bitcast_convert_type(jax.numpy.max(bits, axis=(-2, -1)), A.dtype)
 
 
 def frexp_exponent(x: Array) -> Array:

@@ -26,7 +26,7 @@ symmetric: it is its own transpose, so it serves forward and reverse mode.
 
 from typing import NamedTuple
 
-from normgrad.arithmetic import Array, adjoint, divide, is_complex, is_readable, namespace
+from normgrad.arithmetic import Array, adjoint, divide, identity, is_complex, is_readable, namespace
 from normgrad.factorizations import Frame, Spectrum
 from normgrad.norms import Curvature
 
@@ -79,10 +79,10 @@ class LiftDerivative(NamedTuple):
         EV = adjoint(self.v.coefficients(adjoint(E)))
         Et = self.u.coefficients(EV)
         H, K = (Et + adjoint(Et)) / 2, (Et - adjoint(Et)) / 2
-        stretch = xp.linalg.diagonal(Et)
-        stretch = xp.real(stretch) if is_complex(Et) else stretch
+        unit = identity(k, self.w)
+        stretch = xp.sum(unit * (xp.real(H) if is_complex(H) else H), axis=-1)
         coupling = (self.weight * xp.sum(self.w * stretch, axis=-1))[..., None] * self.w
-        core = self.P * H + self.M * K + coupling[..., None] * xp.eye(k, dtype=coupling.dtype)
+        core = self.P * H + self.M * K + coupling[..., None] * unit
         rows = adjoint(self.v.expand(adjoint(core)))  # core V^H
         if n > k:  # right complement: diag(q) (U^H E - Et V^H)
             beyond = self.u.coefficients(E) - adjoint(self.v.expand(adjoint(Et)))

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from normgrad.arithmetic import Array, exponent, is_readable, largest, namespace, shift, sometimes
+from normgrad.arithmetic import Array, exponent, largest, namespace, seen, shift, sometimes
 
 __all__ = ["Normalised", "normalise"]
 
@@ -60,13 +60,12 @@ def normalise(A: Array) -> Normalised:
     size = largest(A)
     finite = xp.isfinite(size)
     e = exponent(size)
-    read = is_readable(size)
     clean = sometimes(
         ~finite, lambda A: xp.where(finite[..., None, None], A, xp.zeros_like(A)), A
     )
     scaled = sometimes(e != 0, lambda A: shift(A, -e), clean)
     return Normalised(
         scaled,
-        None if read and not bool(xp.any(e)) else e,
-        None if read and bool(xp.all(finite)) else size,
+        None if seen(xp.any(e != 0)) is False else e,
+        None if seen(xp.all(finite)) else size,
     )

@@ -1,29 +1,44 @@
 """Who differentiates: one file for each library, imported only once the user has imported it."""
 
-import functools
-import importlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from normgrad.engines.base import Engine, OrderError
 
 __all__ = ["TABLE", "Engine", "OrderError", "engine_of"]
 
-TABLE: dict[str, str] = {
-    "numpy": "NumpyEngine",
-    "torch": "TorchEngine",
-    "jax": "JaxEngine",
-    "autograd": "AutogradEngine",
+def _numpy() -> Engine:
+    from normgrad.engines.numpy import ENGINE
+
+    return ENGINE
+
+
+def _torch() -> Engine:
+    from normgrad.engines.torch import ENGINE
+
+    return ENGINE
+
+
+def _jax() -> Engine:
+    from normgrad.engines.jax import ENGINE
+
+    return ENGINE
+
+
+def _autograd() -> Engine:
+    from normgrad.engines.autograd import ENGINE
+
+    return ENGINE
+
+
+TABLE: dict[str, Callable[[], Engine]] = {
+    "numpy": _numpy,
+    "torch": _torch,
+    "jax": _jax,
+    "autograd": _autograd,
 }
-"""Library, and the class in the module of the same name here."""
-
-
-@functools.cache
-def load(library: str) -> Engine:
-    """Return the engine for a library that is already imported."""
-    module = importlib.import_module(f"normgrad.engines.{library}")
-    engine: Engine = getattr(module, TABLE[library])()
-    return engine
+"""Library, and how its engine is had. (Import statements: torch.compile can trace those.)"""
 
 
 def engine_of(x: Any) -> Engine:
@@ -34,9 +49,11 @@ def engine_of(x: Any) -> Engine:
     TypeError
         If there is none.
     """
-    for library in TABLE:
-        if library in sys.modules and load(library).owns(x):
-            return load(library)
+    for library, load in TABLE.items():
+        if library in sys.modules:
+            engine = load()
+            if engine.owns(x):
+                return engine
     kind = f"{type(x).__module__}.{type(x).__qualname__}"
     hint = ""
     if "scipy.sparse" in kind:

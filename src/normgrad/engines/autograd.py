@@ -12,11 +12,9 @@ from autograd.extend import Box, defjvp, defvjp, primitive
 from normgrad.arithmetic import Array
 from normgrad.calculus import NormRule, ProxRule
 from normgrad.engines.base import Engine, OrderError
-from normgrad.engines.numpy import NumpyEngine
+from normgrad.engines.numpy import ENGINE as _numpy
 
-__all__ = ["AutogradEngine"]
-
-_numpy = NumpyEngine()
+__all__ = ["ENGINE", "AutogradEngine"]
 
 
 class _Point:
@@ -161,3 +159,6 @@ class AutogradEngine(Engine):
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         return _prox(x, t, _Point(rule))
+
+
+ENGINE = AutogradEngine()

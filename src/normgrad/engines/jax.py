@@ -24,7 +24,7 @@ from normgrad.calculus import (
 from normgrad.engines.base import Engine, OrderError
 from normgrad.factorizations import Columns, Coordinates
 
-__all__ = ["JaxEngine"]
+__all__ = ["ENGINE", "JaxEngine"]
 
 jax.tree_util.register_dataclass(Columns, ["q"], [])
 jax.tree_util.register_dataclass(Coordinates, ["order", "phase"], ["rows"])
@@ -211,3 +211,6 @@ class JaxEngine(Engine):
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         return _prox(rule, x, t)
+
+
+ENGINE = JaxEngine()

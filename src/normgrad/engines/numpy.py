@@ -8,7 +8,7 @@ from normgrad.arithmetic import Array
 from normgrad.calculus import Derivative, NormRule, ProxRule
 from normgrad.engines.base import Engine
 
-__all__ = ["NumpyEngine"]
+__all__ = ["ENGINE", "NumpyEngine"]
 
 
 @final
@@ -18,7 +18,7 @@ class NumpyEngine(Engine):
     name = "numpy"
 
     def owns(self, x: Any) -> bool:
-        return isinstance(x, np.ndarray | np.generic | list | tuple | int | float | complex)
+        return isinstance(x, (np.ndarray, np.generic, list, tuple, int, float, complex))
 
     def default_float(self) -> Any:
         return np.float64
@@ -64,3 +64,6 @@ class NumpyEngine(Engine):
         """Return the derivative in the direction E."""
         with np.errstate(all="ignore"):
             return derivative(E)
+
+
+ENGINE = NumpyEngine()

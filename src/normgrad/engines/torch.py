@@ -12,19 +12,30 @@ Batching is native to the rules, so every `vmap` rule moves the mapped axis to t
 from typing import Any, final
 
 import torch
+from torch.autograd import forward_ad
 
 from normgrad.arithmetic import Array
 from normgrad.calculus import Derivative, NormRule, ProxRule
 from normgrad.engines import torch_compile
 from normgrad.engines.base import Engine, OrderError
 
-__all__ = ["TorchEngine"]
+__all__ = ["ENGINE", "TorchEngine"]
 
 
 def _inner(a: Any, b: Any) -> Any:
     """Return Re<a, b> for each matrix."""
     product = a.conj() * b
     return (product.real if product.is_complex() else product).sum(dim=(-2, -1))
+
+
+def _dual_inner(a: Any, b: Any) -> Any:
+    """Return `_inner` with the tangents that an outer forward mode gave to a and b.
+
+    PyTorch switches forward mode off while it runs the `jvp` of a Function, so that forward
+    over forward would silently drop them.
+    """
+    with forward_ad._set_fwd_grad_enabled(True):
+        return _inner(a, b)
 
 
 def _add(a: Any, b: Any) -> Any:
@@ -100,7 +111,7 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, E: Any, *_: Any) -> Any:
-        along = _inner(_Norm._gradient(ctx), E)
+        along = _dual_inner(_Norm._gradient(ctx), E)
         if not ctx.want_gradient:
             return along, None
         return along, _derivative(ctx.memory, E, ctx.saved_tensors[0])
@@ -203,6 +214,7 @@ class _Prox(torch.autograd.Function):
         x, t = ctx.saved_tensors
         dP = None if E is None else _derivative(ctx.memory, E, x, t)
         if t_dot is not None:
+            # no second forward mode here: both factors raise OrderError in one
             dP = _add(dP, _ProxStep.apply(ctx.memory, x, t) * t_dot[..., None, None])
         return dP
 
@@ -271,8 +283,8 @@ class TorchEngine(Engine):
         return x.reshape(shape)
 
     def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
-        dtype = like.dtype.to_real()
-        return torch.as_tensor(t, dtype=dtype, device=like.device).expand(shape)
+        real = like.real if like.is_complex() else like
+        return torch.as_tensor(t, dtype=real.dtype, device=like.device).expand(shape)
 
     def value(self, rule: NormRule, x: Array) -> Array:
         if torch.compiler.is_compiling():
@@ -293,3 +305,6 @@ class TorchEngine(Engine):
         if torch.compiler.is_compiling():
             return torch_compile.prox(rule, x, t)
         return _Prox.apply(x, t, rule)
+
+
+ENGINE = TorchEngine()

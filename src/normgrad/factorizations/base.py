@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from normgrad.arithmetic import Array, adjoint, is_complex, namespace
+from normgrad.arithmetic import Array, adjoint, identity, integers, is_complex, namespace
 
 __all__ = ["Columns", "Coordinates", "Factorization", "Frame", "Spectrum", "Verdict"]
 
@@ -83,7 +83,7 @@ class Coordinates(Frame):
     def expand(self, X: Array) -> Array:
         # row i of Q X is row j of phase * X where order_j = i, and 0 where there is no such j
         xp = namespace(X)
-        every = xp.arange(self.rows, dtype=self.order.dtype)
+        every = integers(self.rows, self.order)
         hit = xp.astype(every[:, None] == self.order[..., None, :], xp.int8)
         reached = xp.max(hit, axis=-1)
         rows = _take_rows(self.phase[..., :, None] * X, xp.argmax(hit, axis=-1))
@@ -94,8 +94,7 @@ class Coordinates(Frame):
         return phase[..., :, None] * _take_rows(X, self.order)
 
     def scaled(self, g: Array) -> Array:
-        xp = namespace(g)
-        return self.expand(g[..., None] * xp.eye(g.shape[-1], dtype=g.dtype))
+        return self.expand(g[..., None] * identity(g.shape[-1], g))
 
     def leading(self, r: int) -> "Coordinates":
         return Coordinates(self.order[..., :r], self.phase[..., :r], self.rows)

@@ -50,7 +50,7 @@ class Spectral(UnitarilyInvariantNorm):
         return min(1, k)
 
     def value(self, s: Array) -> Array:
-        return s[..., 0]
+        return namespace(s).max(s, axis=-1)
 
     def slope(self, s: Array, tie: float) -> Array:
         return _share(s >= s[..., :1] * (1 - tie), s)
@@ -100,7 +100,7 @@ class SmallestSingularValue(UnitarilyInvariantNorm):
     tie_tol: float | None = None
 
     def value(self, s: Array) -> Array:
-        return s[..., -1]
+        return namespace(s).min(s, axis=-1)
 
     def slope(self, s: Array, tie: float) -> Array:
         mu = _share(s <= s[..., -1:] + tie * s[..., :1], s)
