@@ -1,6 +1,8 @@
 """Structure recognised in dense arrays, by a scan that stops at the first entry against it."""
 
-from normgrad.arithmetic import Array, namespace
+import numpy as np
+
+from normgrad.arithmetic import Array, is_jax, namespace
 
 __all__ = ["first_off_diagonal"]
 
@@ -11,17 +13,19 @@ def first_off_diagonal(A: Array) -> int | None:
     NaN counts as nonzero. Rows are read in blocks that double in size, so a matrix that is
     not diagonal costs its first row, and one that is, one pass.
     """
-    xp = namespace(A)
     m, n = A.shape[-2:]
     start, size = 0, 1
     while start < m:
         block = A[..., start : start + size, :]
+        if is_jax(A):  # XLA takes subnormal numbers for zero; NumPy does not
+            block = np.asarray(block)
+        xp = namespace(block)
         stop = start + block.shape[-2]
-        nonzero = xp.count_nonzero(block)
-        if int(nonzero) and start < n:
+        nonzero = int(xp.count_nonzero(block))
+        if nonzero and start < n:
             corner = block[..., :, start : min(stop, n)]
-            nonzero = nonzero - xp.count_nonzero(xp.linalg.diagonal(corner))
-        if int(nonzero):
+            nonzero -= int(xp.count_nonzero(xp.linalg.diagonal(corner)))
+        if nonzero:
             return start
         start, size = stop, 2 * size
     return None

@@ -1,0 +1,56 @@
+"""Central differences with an estimate of their own error."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["Difference", "central_difference"]
+
+_STEPS = (2.0**-8, 2.0**-9, 2.0**-10)
+
+
+class Difference(NamedTuple):
+    """A derivative by central differences, and the size of its error.
+
+    `backward` and `forward` are the one-sided quotients at the smallest step; `kink` says
+    that they differ by more than that step explains.
+    """
+
+    value: Any
+    error: float
+    backward: Any
+    forward: Any
+    kink: bool
+
+
+def central_difference(f: Callable[[float], Any], noise: float) -> Difference:
+    """Differentiate f at 0, a function of one real number that varies on the scale 1.
+
+    Romberg's scheme over three steps, halved each time, so of order 6. Its error is
+    estimated from its last two columns and from the rounding error of f, `noise`.
+    """
+    center = f(0.0)
+    plus, minus = [f(h) for h in _STEPS], [f(-h) for h in _STEPS]
+    h = _STEPS[-1]
+    first = [(p - q) / (2 * h) for p, q, h in zip(plus, minus, _STEPS, strict=True)]
+    second = [b + (b - a) / 3 for a, b in zip(first[:-1], first[1:], strict=True)]
+    third = second[1] + (second[1] - second[0]) / 15
+    error = _size(third - second[1])
+    if _size(first[0] - first[1]) < 3 * _size(first[1] - first[2]):
+        # halving the step does not divide the error by 4: f is not smooth enough for the
+        # scheme, as a Schatten norm at a singular matrix
+        error = max(error, 2 * _size(first[1] - first[2]))
+    # the second difference over h falls like h where f is smooth, and stays at a kink
+    bend = [_size(p - 2 * center + q) / h for p, q, h in zip(plus, minus, _STEPS, strict=True)]
+    return Difference(
+        third,
+        error + 2 * noise / h,
+        (center - minus[-1]) / h,
+        (plus[-1] - center) / h,
+        bend[-1] > 0.75 * bend[-2] and bend[-1] > 100 * noise / h,
+    )
+
+
+def _size(x: Any) -> float:
+    return float(np.linalg.norm(np.ravel(x)))
