@@ -1,19 +1,15 @@
 """Matrix norms whose gradients are right, fast and the same in NumPy, autograd, PyTorch and JAX."""
 
-from normgrad._api import (
-    explain,
+from normgrad._api import explain, grad, hvp, matrix_norm, value_and_grad
+from normgrad._convex import prox
+from normgrad._explain import Explanation
+from normgrad._named import (
     frobenius_norm,
-    grad,
-    hvp,
     ky_fan_norm,
-    matrix_norm,
     nuclear_norm,
-    prox,
     schatten_norm,
     spectral_norm,
-    value_and_grad,
 )
-from normgrad._explain import Explanation
 from normgrad.engines import OrderError
 from normgrad.norms import Frobenius, KyFan, Nuclear, Schatten, Spectral
 

@@ -1,4 +1,4 @@
-"""Arithmetic on arrays of any library: the lowest layer, and the one importer of array-api-compat."""
+"""Arithmetic on arrays of any library; the one importer of array-api-compat."""
 
 from normgrad.arithmetic.namespace import (
     Array,
@@ -22,6 +22,7 @@ from normgrad.arithmetic.sums import blocked_sum, frobenius
 
 __all__ = [
     "Array",
+    "adjoint",
     "blocked_sum",
     "branch",
     "divide",
@@ -36,7 +37,6 @@ __all__ = [
     "is_traced",
     "largest",
     "machine_epsilon",
-    "adjoint",
     "namespace",
     "seen",
     "shift",

@@ -14,6 +14,7 @@ import numpy as np
 
 __all__ = [
     "Array",
+    "adjoint",
     "branch",
     "divide",
     "identity",
@@ -24,7 +25,6 @@ __all__ = [
     "is_torch",
     "is_traced",
     "machine_epsilon",
-    "adjoint",
     "namespace",
     "seen",
     "sometimes",
@@ -53,7 +53,7 @@ def is_jax(x: Array) -> bool:
 
 
 def is_traced(x: Array) -> bool:
-    """Whether the entries of `x` are unknown while Python runs (under ``jax.jit``, ``jax.vmap``)."""
+    """Whether the entries of `x` are unknown while Python runs, as under ``jax.jit``."""
     return is_jax(x) and isinstance(x, sys.modules["jax"].core.Tracer)
 
 

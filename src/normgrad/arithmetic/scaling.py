@@ -48,10 +48,7 @@ def exponent(size: Array) -> Array:
     None is needed within the safe range, at zero, and at infinity and NaN, which no scaling mends.
     """
     xp = namespace(size)
-    if is_jax(size):
-        e = xla.frexp_exponent(size)
-    else:
-        e = _library(size).frexp(size)[1]
+    e = xla.frexp_exponent(size) if is_jax(size) else _library(size).frexp(size)[1]
     leave = within_safe_range(size) | (e == 0) | ~xp.isfinite(size)
     return xp.where(leave, xp.zeros_like(e), e)
 

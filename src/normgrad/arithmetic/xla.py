@@ -47,7 +47,7 @@ def largest(A: Array) -> Array:
     The bits of nonnegative floating-point numbers are ordered like the numbers, NaN last.
     """
     jax = sys.modules["jax"]
-    integer, mantissa, bias = _layout(A)
+    integer, _, _ = _layout(A)
     bits = jax.lax.bitcast_convert_type(A, integer) & jax.numpy.iinfo(integer).max
     return jax.lax.bitcast_convert_type(jax.numpy.max(bits, axis=(-2, -1)), A.dtype)
 

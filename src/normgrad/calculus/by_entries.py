@@ -1,7 +1,7 @@
 """Norms and proximal maps of entries: no factorization."""
 
 from dataclasses import dataclass
-from typing import NamedTuple, final
+from typing import final
 
 from normgrad.arithmetic import Array, branch, namespace, within_safe_range
 from normgrad.calculus.normalise import Normalised, normalise
@@ -40,9 +40,7 @@ class EntrywiseProxDerivative:
 
     def __call__(self, E: Array) -> Array:
         direction = normalise(E)
-        dP = self.norm.prox_derivative(
-            self.scaled.matrix, self.value, self.t, direction.matrix
-        )
+        dP = self.norm.prox_derivative(self.scaled.matrix, self.value, self.t, direction.matrix)
         return self.scaled.matrix_of_degree(0, direction.matrix_of_degree(1, dP))
 
 

@@ -34,7 +34,7 @@ __all__ = ["LiftDerivative", "lift"]
 
 
 def lift(spectrum: Spectrum, g: Array) -> Array:
-    """Return ``U diag(g) V^H``, from the triplets up to the last nonzero g alone if they are few."""
+    """Return ``U diag(g) V^H``, from the triplets up to the last nonzero g."""
     xp = namespace(g)
     if is_readable(g) and g.shape[-1] > 1:
         used = xp.any(xp.reshape(g, (-1, g.shape[-1])) != 0, axis=0)

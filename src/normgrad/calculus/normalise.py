@@ -38,7 +38,7 @@ class Normalised(NamedTuple):
         return self._replace(size=size), t if self.exponent is None else shift(t, -self.exponent)
 
     def matrix_of_degree(self, degree: int, X: Array) -> Array:
-        """Return a matrix of degree 1, 0 or -1 in A; NaN where A has an entry that is not finite."""
+        """Return a matrix of degree 1, 0 or -1 in A; NaN where A is not finite."""
         if degree and self.exponent is not None:
             X = shift(X, _lead(self.exponent * degree, X))
         if self.size is None:
@@ -60,9 +60,7 @@ def normalise(A: Array) -> Normalised:
     size = largest(A)
     finite = xp.isfinite(size)
     e = exponent(size)
-    clean = sometimes(
-        ~finite, lambda A: xp.where(finite[..., None, None], A, xp.zeros_like(A)), A
-    )
+    clean = sometimes(~finite, lambda A: xp.where(finite[..., None, None], A, xp.zeros_like(A)), A)
     scaled = sometimes(e != 0, lambda A: shift(A, -e), clean)
     return Normalised(
         scaled,

@@ -22,7 +22,7 @@ class Derivative(Protocol):
 
 
 class Rule(ABC):
-    """One norm by one road. Subclasses are frozen dataclasses with the fields `norm` and `method`."""
+    """One norm by one road: a frozen dataclass with the fields `norm` and `method`."""
 
     norm: Norm
     method: str

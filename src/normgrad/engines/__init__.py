@@ -8,6 +8,7 @@ from normgrad.engines.base import Engine, OrderError
 
 __all__ = ["TABLE", "Engine", "OrderError", "engine_of"]
 
+
 def _numpy() -> Engine:
     from normgrad.engines.numpy import ENGINE
 

@@ -12,7 +12,7 @@ from autograd.extend import Box, defjvp, defvjp, primitive
 from normgrad.arithmetic import Array
 from normgrad.calculus import NormRule, ProxRule
 from normgrad.engines.base import Engine, OrderError
-from normgrad.engines.numpy import ENGINE as _numpy
+from normgrad.engines.numpy import ENGINE as NUMPY
 
 __all__ = ["ENGINE", "AutogradEngine"]
 
@@ -26,7 +26,7 @@ class _Point:
         self._derivative_at: Any = (None, None)
 
     def value(self, x: Array) -> Array:
-        value, G = _numpy.value_and_gradient(self.rule, x)
+        value, G = NUMPY.value_and_gradient(self.rule, x)
         self._gradient_at = (x, G)
         return value
 
@@ -37,7 +37,7 @@ class _Point:
 
     def derivative(self, x: Array, *t: Array) -> Any:
         if self._derivative_at[0] is not x:
-            self._derivative_at = (x, _numpy.derivative(self.rule, x, *t))
+            self._derivative_at = (x, NUMPY.derivative(self.rule, x, *t))
         return self._derivative_at[1]
 
 
@@ -54,12 +54,12 @@ def _gradient(x: Array, point: _Point) -> Array:
 @primitive
 def _derivative(E: Array, point: _Point, x: Array, *t: Array) -> Array:
     derivative = point.derivative(x, *t)
-    return _numpy.apply(derivative[0] if t else derivative, E)
+    return NUMPY.apply(derivative[0] if t else derivative, E)
 
 
 @primitive
 def _prox(x: Array, t: Array, point: _Point) -> Array:
-    return _numpy.prox(point.rule, x, t)
+    return NUMPY.prox(point.rule, x, t)
 
 
 @primitive
@@ -89,9 +89,7 @@ defvjp(
     argnums=(0,),
 )
 defjvp(_value, lambda g, ans, x, point: _inner(_gradient(x, point), g), argnums=(0,))
-defvjp(
-    _gradient, lambda ans, x, point: lambda g: _transposed(g, point, x), argnums=(0,)
-)
+defvjp(_gradient, lambda ans, x, point: lambda g: _transposed(g, point, x), argnums=(0,))
 defjvp(_gradient, lambda g, ans, x, point: _derivative(g, point, x), argnums=(0,))
 defvjp(
     _derivative,

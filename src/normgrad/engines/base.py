@@ -41,7 +41,7 @@ class Engine(ABC):
 
     @abstractmethod
     def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
-        """Return the real number(s) `t` with the precision and place of `like`, broadcast to `shape`."""
+        """Return the real number(s) `t`, precise and placed like `like`, broadcast to `shape`."""
 
     @abstractmethod
     def value(self, rule: NormRule, x: Array) -> Array:
@@ -49,7 +49,7 @@ class Engine(ABC):
 
     @abstractmethod
     def value_and_gradient(self, rule: NormRule, x: Array) -> tuple[Array, Array]:
-        """Return the norm and the gradient G, ``d||A|| = Re<G, dA>``, whatever the engine's convention."""
+        """Return the norm and G with ``d||A|| = Re<G, dA>``, whatever the engine's convention."""
 
     @abstractmethod
     def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:

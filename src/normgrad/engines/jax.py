@@ -28,9 +28,7 @@ __all__ = ["ENGINE", "JaxEngine"]
 
 jax.tree_util.register_dataclass(Columns, ["q"], [])
 jax.tree_util.register_dataclass(Coordinates, ["order", "phase"], ["rows"])
-jax.tree_util.register_dataclass(
-    EntrywiseDerivative, ["scaled", "value", "G"], ["norm", "tie"]
-)
+jax.tree_util.register_dataclass(EntrywiseDerivative, ["scaled", "value", "G"], ["norm", "tie"])
 jax.tree_util.register_dataclass(EntrywiseProxDerivative, ["scaled", "value", "t"], ["norm"])
 
 
@@ -45,7 +43,7 @@ def _compiled(rule: Rule, method: str, *operands: Array) -> Any:
 
 
 def _run(rule: Any, method: str, x: Array, *operands: Array) -> Any:
-    """Run a method of a rule, compiled; what depends on the entries is decided before, if they are known."""
+    """Run a method of a rule, compiled, with what depends on known entries decided before."""
     if not is_traced(x):
         rule = rule.settled(x)
     return _compiled(rule, method, x, *operands)
@@ -68,7 +66,7 @@ def _derivative_jvp(primals: Any, tangents: Any, *, tree: Any, rank: int) -> Any
         raise OrderError
     dG = _derivative_p.bind(*primals, tree=tree, rank=rank)
     if type(E_dot) is ad.Zero:
-        return dG, ad.Zero.from_primal_value(dG)
+        return dG, E_dot
     return dG, _derivative_p.bind(*primals[:-1], E_dot, tree=tree, rank=rank)
 
 
@@ -76,9 +74,8 @@ def _derivative_transpose(ct: Any, *operands: Any, tree: Any, rank: int) -> Any:
     # JAX transposes for the pairing Re(sum(a * b)), without a conjugate
     *state, E = operands
     if type(ct) is ad.Zero:
-        E_bar = ad.Zero(E.aval)
-    else:
-        E_bar = jnp.conj(_derivative_p.bind(*state, jnp.conj(ct), tree=tree, rank=rank))
+        return [None] * len(state) + [ad.Zero(E.aval)]
+    E_bar = jnp.conj(_derivative_p.bind(*state, jnp.conj(ct), tree=tree, rank=rank))
     return [None] * len(state) + [E_bar]
 
 

@@ -206,7 +206,9 @@ class _Prox(torch.autograd.Function):
     def backward(ctx: Any, P_bar: Any) -> Any:
         x, t = ctx.saved_tensors
         x_bar = _derivative(ctx.memory, P_bar, x, t) if ctx.needs_input_grad[0] else None
-        t_bar = _inner(_ProxStep.apply(ctx.memory, x, t), P_bar) if ctx.needs_input_grad[1] else None
+        t_bar = (
+            _inner(_ProxStep.apply(ctx.memory, x, t), P_bar) if ctx.needs_input_grad[1] else None
+        )
         return x_bar, t_bar, None
 
     @staticmethod
@@ -245,9 +247,7 @@ class _ProxStep(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, memory: _Memory, x: Any, t: Any) -> Any:
-        x, t = (
-            _front(y, dim, info.batch_size) for y, dim in zip((x, t), in_dims[1:], strict=True)
-        )
+        x, t = (_front(y, dim, info.batch_size) for y, dim in zip((x, t), in_dims[1:], strict=True))
         return _ProxStep.apply(memory, x, t), 0
 
 

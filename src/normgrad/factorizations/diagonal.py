@@ -11,7 +11,7 @@ __all__ = ["DiagonalScan"]
 
 @final
 class DiagonalScan(Factorization):
-    """No factorization: with ``a_ii = phase_i |a_ii|``, U is phases times unit vectors, V unit vectors."""
+    """No factorization: ``a_ii = phase_i |a_ii|``; U has phases times unit vectors, V unit vectors."""
 
     name = "diagonal"
 

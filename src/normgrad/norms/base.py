@@ -7,7 +7,15 @@ from typing import Any, ClassVar, NamedTuple
 from normgrad.arithmetic import Array, namespace
 from normgrad.norms.differences import step_differences
 
-__all__ = ["Curvature", "EntrywiseNorm", "Norm", "Proximal", "UnitarilyInvariantNorm", "no_prox", "norm_of_name"]
+__all__ = [
+    "Curvature",
+    "EntrywiseNorm",
+    "Norm",
+    "Proximal",
+    "UnitarilyInvariantNorm",
+    "no_prox",
+    "norm_of_name",
+]
 
 
 class Curvature(NamedTuple):
@@ -53,7 +61,7 @@ class Proximal(NamedTuple):
     step: Array
 
 
-class Norm(ABC):
+class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
     """A norm of matrices. Subclasses are frozen dataclasses: immutable, hashable, picklable.
 
     A subclass may have the fields ``rank_tol`` and ``tie_tol``, the relative sizes below
@@ -142,7 +150,7 @@ class EntrywiseNorm(Norm):
         """
 
     def prox_entries(self, A: Array, value: Array, t: Array) -> Array:
-        """Return ``argmin_X t ||X|| + ||X - A||_F^2 / 2``, given the norm; t has the shape (...)."""
+        """Return ``argmin_X t ||X|| + ||X - A||_F^2 / 2``, given the norm; t is (...)."""
         raise no_prox(self)
 
     def prox_derivative(self, A: Array, value: Array, t: Array, E: Array) -> Array:

@@ -1,6 +1,7 @@
 """Central differences with an estimate of their own error."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -34,7 +35,7 @@ def central_difference(f: Callable[[float], Any], noise: float) -> Difference:
     plus, minus = [f(h) for h in _STEPS], [f(-h) for h in _STEPS]
     h = _STEPS[-1]
     first = [(p - q) / (2 * h) for p, q, h in zip(plus, minus, _STEPS, strict=True)]
-    second = [b + (b - a) / 3 for a, b in zip(first[:-1], first[1:], strict=True)]
+    second = [b + (b - a) / 3 for a, b in pairwise(first)]
     third = second[1] + (second[1] - second[0]) / 15
     error = _size(third - second[1])
     if _size(first[0] - first[1]) < 3 * _size(first[1] - first[2]):

@@ -73,7 +73,7 @@ class Stack:
         """
         E = self.random(rng)
         turns: dict[int, tuple[Any, Any]] = {}
-        for i in np.flatnonzero(self.kinks):
+        for i in map(int, np.flatnonzero(self.kinks)):
             # along exp(hX) A exp(hY) the singular values stay as they are
             turns[i] = tuple(_skew(rng, n, np.iscomplexobj(self.A)) for n in self.A.shape[-2:])
             E[i] = turns[i][0] @ self.A[i] + self.A[i] @ turns[i][1]

@@ -1,0 +1,182 @@
+"""Arguments checked and brought into the form that the rules compute with."""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from normgrad.arithmetic import Array
+from normgrad.calculus import (
+    NormByEntries,
+    NormBySingularValues,
+    NormRule,
+    ProxByEntries,
+    ProxBySingularValues,
+    ProxRule,
+)
+from normgrad.engines import Engine, engine_of
+from normgrad.factorizations import check_method
+from normgrad.norms import EntrywiseNorm, Norm, UnitarilyInvariantNorm, resolve
+
+__all__ = ["Argument", "check_direction", "norm_rule", "prox_rule"]
+
+_COMPUTED_IN = {"float16": "float32", "bfloat16": "float32", "complex32": "complex64"}
+"""Dtypes that are computed in another and cast back."""
+
+_NATIVE = {"float32", "float64", "complex64", "complex128"}
+
+
+class Argument:
+    """A matrix argument: whose it is, and as the rules want it, (..., m, n) and floating."""
+
+    engine: Engine
+    x: Array
+    dtype: str
+
+    def __init__(self, x: Any, axis: Any) -> None:
+        self.engine = engine_of(x)
+        if self.engine.name == "numpy":
+            x = _as_numpy(x)
+        self.axis = _two_axes(axis, x.ndim, tuple(x.shape))
+        name = _dtype_name(x)
+        if name in _NATIVE:
+            self.dtype = name
+        elif name in _COMPUTED_IN:
+            self.dtype = name
+            x = self.engine.astype(x, _COMPUTED_IN[name])
+        elif name == "bool" or name.startswith(("int", "uint")):
+            x = self.engine.astype(x, self.engine.default_float())
+            self.dtype = _dtype_name(x)
+        else:
+            raise TypeError(
+                f"a matrix norm needs real or complex numbers; got dtype {name!r}, shape "
+                f"{tuple(x.shape)}. Supported: integers, float16, bfloat16, float32, float64, "
+                "complex64, complex128; convert with astype"
+            )
+        if self.axis != (x.ndim - 2, x.ndim - 1):
+            x = self.engine.moveaxis(x, self.axis, (-2, -1))
+        self.x = x
+        self.ndim = x.ndim
+
+    def like_value(self, value: Array, keepdims: bool = False) -> Array:
+        """Cast a number per matrix to the precision of the argument, keeping its axes if wanted."""
+        if keepdims:
+            shape = list(value.shape)
+            for i in sorted(self.axis):
+                shape.insert(i, 1)
+            value = self.engine.reshape(value, tuple(shape))
+        if self.dtype in _COMPUTED_IN:
+            value = self.engine.astype(value, {"complex32": "float16"}.get(self.dtype, self.dtype))
+        return value
+
+    def like_matrix(self, G: Array) -> Array:
+        """Cast a matrix to the dtype of the argument, and give it the argument's axes."""
+        if self.axis != (self.ndim - 2, self.ndim - 1):
+            G = self.engine.moveaxis(G, (-2, -1), self.axis)
+        return self.engine.astype(G, self.dtype) if self.dtype in _COMPUTED_IN else G
+
+
+def _as_numpy(x: Any) -> Any:
+    if isinstance(x, np.ma.MaskedArray):
+        raise TypeError(
+            "got a numpy masked array, whose masked entries have no value; fill them first: "
+            "x.filled(0)"
+        )
+    try:
+        return np.asarray(x)
+    except ValueError as error:
+        raise ValueError(
+            "expected a matrix, or nested lists that make one; got lists of unequal lengths "
+            f"({error})"
+        ) from None
+
+
+def _dtype_name(x: Any) -> str:
+    return str(x.dtype).removeprefix("torch.")
+
+
+def _two_axes(axis: Any, ndim: int, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return `axis` as two distinct nonnegative integers."""
+    if ndim < 2:
+        raise ValueError(
+            f"a matrix norm needs an array with at least 2 axes; got {ndim}, shape {shape}. "
+            "For the norm of a vector use the library's own vector_norm"
+        )
+    try:
+        first, second = axis
+        pair = operator.index(first), operator.index(second)
+    except TypeError:
+        raise TypeError(
+            f"axis must be a pair of integers, the rows' and the columns' axis; got {axis!r}"
+        ) from None
+    except ValueError:
+        raise ValueError(
+            f"axis must be a pair of integers, the rows' and the columns' axis; got {axis!r}"
+        ) from None
+    for i in pair:
+        if not -ndim <= i < ndim:
+            raise np.exceptions.AxisError(
+                f"axis {i} is out of bounds for an array of shape {shape}, with {ndim} axes"
+            )
+    row, column = pair[0] % ndim, pair[1] % ndim
+    if row == column:
+        raise ValueError(
+            f"the rows' and the columns' axis must differ; got axis={axis!r}, both axis {row} "
+            f"of an array of shape {shape}"
+        )
+    return row, column
+
+
+def norm_rule(argument: Argument, ord: Any, method: str) -> NormRule:
+    """Return the rule for a norm of the argument."""
+    norm = _checked(argument, ord, method)
+    if isinstance(norm, EntrywiseNorm) and method == "auto":
+        return NormByEntries(norm)
+    return NormBySingularValues(_by_singular_values(norm, method), method)
+
+
+def prox_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
+    """Return the rule for the proximal map of a norm."""
+    norm = _checked(argument, ord, method)
+    if isinstance(norm, EntrywiseNorm) and method == "auto":
+        return ProxByEntries(norm)
+    return ProxBySingularValues(_by_singular_values(norm, method), method)
+
+
+def _checked(argument: Argument, ord: Any, method: str) -> Norm:
+    check_method(method)
+    norm = resolve(ord)
+    m, n = argument.x.shape[-2:]
+    norm.check_shape(int(m), int(n))
+    return norm
+
+
+def _by_singular_values(norm: Norm, method: str) -> UnitarilyInvariantNorm:
+    if isinstance(norm, UnitarilyInvariantNorm):
+        return norm
+    raise ValueError(
+        f"method={method!r} names a factorization, but {norm!r} is a norm of entries, which "
+        "needs none; leave method='auto'"
+    )
+
+
+def check_direction(argument: Argument, direction: Any, axis: Any) -> Array:
+    """Return a direction for the argument, of its shape, library and dtype."""
+    given = Argument(direction, axis)
+    if given.x.shape != argument.x.shape:
+        raise ValueError(
+            f"direction must have the shape of x, {tuple(argument.x.shape)}; "
+            f"got {tuple(given.x.shape)} (matrix axes last)"
+        )
+    if given.engine is not argument.engine:
+        raise TypeError(
+            f"x is an array of {argument.engine.name}, direction one of {given.engine.name}; "
+            "both must be of one library"
+        )
+    complex_x, complex_E = ("complex" in a.dtype for a in (argument, given))
+    if complex_E and not complex_x:
+        raise TypeError(
+            f"direction is {given.dtype} but x is {argument.dtype}: a real matrix can only move "
+            "in real directions; pass direction.real, or a complex x"
+        )
+    return argument.engine.astype(given.x, argument.x.dtype)

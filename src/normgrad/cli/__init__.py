@@ -1,0 +1,18 @@
+"""The command line: ``normgrad demo``, ``norm`` and ``check``. Install ``normgrad[cli]``."""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command line on ``sys.argv`` and exit with its status."""
+    try:
+        import rich  # noqa: F401
+        import typer  # noqa: F401
+    except ImportError as error:
+        print(f"normgrad: {error.name} is missing; install normgrad[cli]", file=sys.stderr)
+        raise SystemExit(1) from None
+    from normgrad.cli.app import run
+
+    raise SystemExit(run(sys.argv[1:]))

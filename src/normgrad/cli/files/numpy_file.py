@@ -1,0 +1,60 @@
+"""Arrays saved by NumPy."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from normgrad.cli.errors import CommandError
+
+__all__ = ["read_numpy_file"]
+
+_SHOWN = 20
+
+
+def read_numpy_file(path: Path, key: str | None) -> NDArray[Any]:
+    """Return the array in an .npy file, or one of those in an .npz file; never unpickles."""
+    _check_magic(path)
+    try:
+        content = np.load(path, allow_pickle=False)
+        if isinstance(content, np.ndarray):
+            return content
+        with content as archive:
+            array = archive[_key(list(archive.files), key)]
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise CommandError(
+                "holds Python objects, which are not loaded because that can run code; save an "
+                "array of numbers: np.save(file, x.astype(float))"
+            ) from error
+        raise
+    if not isinstance(array, np.ndarray):
+        raise CommandError("is a zip archive, but not one of NumPy arrays; use np.savez")
+    return array
+
+
+def _check_magic(path: Path) -> None:
+    with path.open("rb") as file:
+        start = file.read(6)
+    if start.startswith((b"\x93NUMPY", b"PK\x03\x04", b"PK\x05\x06")):
+        return
+    if start.startswith(b"\x80"):
+        raise CommandError(
+            "is a Python pickle, which is not loaded because that can run code; save the array "
+            "with np.save"
+        )
+    raise CommandError("is not a NumPy file, or damaged; save the array again with np.save")
+
+
+def _key(keys: list[str], key: str | None) -> str:
+    if not keys:
+        raise CommandError("holds no arrays; save one with np.savez(file, x=x)")
+    names = ", ".join(keys[:_SHOWN]) + (", ..." if len(keys) > _SHOWN else "")
+    if key is None:
+        if len(keys) > 1:
+            raise CommandError(f"holds several arrays; choose one with --key: {names}")
+        return keys[0]
+    if key not in keys:
+        raise CommandError(f"holds no array {key!r}; --key can be: {names}")
+    return key

@@ -1,0 +1,1 @@
+"""The names under which other libraries have these norms."""
