@@ -11,7 +11,7 @@ __all__ = ["DiagonalScan"]
 
 @final
 class DiagonalScan(Factorization):
-    """No factorization: ``a_ii = phase_i |a_ii|``; U has phases times unit vectors, V unit vectors."""
+    """No factorization: U holds unit vectors times the phases of the diagonal, V unit vectors."""
 
     name = "diagonal"
 
