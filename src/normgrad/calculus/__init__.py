@@ -13,7 +13,7 @@ from normgrad.calculus.by_singular_values import (
     ZeroDerivative,
 )
 from normgrad.calculus.lift import LiftDerivative, lift
-from normgrad.calculus.normalise import Normalised, normalise
+from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule, Rule, rule_of_name
 from normgrad.calculus.tolerances import Tolerances, tolerances
 
@@ -35,6 +35,7 @@ __all__ = [
     "ZeroDerivative",
     "lift",
     "normalise",
+    "restore",
     "rule_of_name",
     "tolerances",
 ]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 from normgrad.arithmetic import Array, branch, namespace, within_safe_range
-from normgrad.calculus.normalise import Normalised, normalise
+from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule
 from normgrad.calculus.tolerances import tolerances
 from normgrad.norms import EntrywiseNorm
@@ -26,7 +26,7 @@ class EntrywiseDerivative:
         direction = normalise(E)
         A = self.scaled.matrix
         dG = self.norm.hessian(A, self.value, self.G, direction.matrix, self.tie)
-        return self.scaled.matrix_of_degree(-1, direction.matrix_of_degree(1, dG))
+        return restore(dG, (direction, 1), (self.scaled, -1))
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class EntrywiseProxDerivative:
     def __call__(self, E: Array) -> Array:
         direction = normalise(E)
         dP = self.norm.prox_derivative(self.scaled.matrix, self.value, self.t, direction.matrix)
-        return self.scaled.matrix_of_degree(0, direction.matrix_of_degree(1, dP))
+        return restore(dP, (direction, 1), (self.scaled, 0))
 
 
 @final
@@ -75,7 +75,7 @@ class NormByEntries(NormRule):
             scaled = normalise(A)
             value = self.norm.of_entries(scaled.matrix)
             G = self.norm.gradient(scaled.matrix, value, tie)
-            return scaled.value(value), scaled.matrix_of_degree(0, G)
+            return scaled.value(value), restore(G, (scaled, 0))
 
         both: tuple[Array, Array] = branch(_all_safe(value), direct, scaling, A)
         return both
@@ -103,12 +103,12 @@ class ProxByEntries(ProxRule):
         scaled, t = normalise(A).with_step(t)
         value = self.norm.of_entries(scaled.matrix)
         P = self.norm.prox_entries(scaled.matrix, value, t)
-        return scaled.matrix_of_degree(1, P)
+        return restore(P, (scaled, 1))
 
     def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
         scaled, t = normalise(A).with_step(t)
         value = self.norm.of_entries(scaled.matrix)
-        in_t = scaled.matrix_of_degree(0, self.norm.prox_step(scaled.matrix, value, t))
+        in_t = restore(self.norm.prox_step(scaled.matrix, value, t), (scaled, 0))
         return EntrywiseProxDerivative(self.norm, scaled, value, t), in_t
 
 

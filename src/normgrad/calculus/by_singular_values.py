@@ -5,7 +5,7 @@ from typing import NamedTuple, Self, final
 
 from normgrad.arithmetic import Array, largest, namespace
 from normgrad.calculus.lift import LiftDerivative, lift
-from normgrad.calculus.normalise import Normalised, normalise
+from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule
 from normgrad.calculus.tolerances import snap_to_zero, tolerances
 from normgrad.factorizations import Choice, Spectrum, choose
@@ -14,20 +14,18 @@ from normgrad.norms import UnitarilyInvariantNorm
 __all__ = ["NormBySingularValues", "ProxBySingularValues", "SpectralDerivative", "ZeroDerivative"]
 
 
-class SpectralDerivative(NamedTuple):
-    """The derivative of a lift of degree 0 or 1, with the scaling of A and of E undone.
-
-    `exponent` is that of A if the lift has degree 0, and None if it has degree 1.
-    """
+@dataclass(frozen=True)
+class SpectralDerivative:
+    """The derivative of a lift at one matrix, with the scaling of A and of E undone."""
 
     lift: LiftDerivative
-    exponent: Array | None
-    size: Array | None
+    scaled: Normalised
+    degree: int
 
     def __call__(self, E: Array) -> Array:
         direction = normalise(E)
-        dG = direction.matrix_of_degree(1, self.lift(direction.matrix))
-        return Normalised(E, self.exponent, self.size).matrix_of_degree(-1, dG)
+        dG = self.lift(direction.matrix)
+        return restore(dG, (direction, 1), (self.scaled, self.degree))
 
 
 class ZeroDerivative(NamedTuple):
@@ -95,7 +93,7 @@ class NormBySingularValues(_BySingularValues, NormRule):
         at = self.factorized(A)
         mu = self.norm.slope(at.s, at.tie)
         value = at.scaled.value(self.norm.value(at.spectrum.s))
-        return value, at.scaled.matrix_of_degree(0, lift(at.spectrum, mu))
+        return value, restore(lift(at.spectrum, mu), (at.scaled, 0))
 
     def derivative(self, A: Array) -> Derivative:
         if _is_empty(A):
@@ -103,7 +101,7 @@ class NormBySingularValues(_BySingularValues, NormRule):
         at = self.factorized(A)
         curvature = self.norm.curvature(at.s, at.tie)
         lifted = LiftDerivative.at(at.spectrum, at.s, curvature)
-        return SpectralDerivative(lifted, at.scaled.exponent, at.scaled.size)
+        return SpectralDerivative(lifted, at.scaled.without_matrix(), -1)
 
 
 @final
@@ -117,7 +115,7 @@ class ProxBySingularValues(_BySingularValues, ProxRule):
         at = self.factorized(A)
         scaled, t = at.scaled.with_step(t)
         g = self.norm.proximal(at.spectrum.s, t).curvature.g
-        return scaled.matrix_of_degree(1, lift(at.spectrum, g))
+        return restore(lift(at.spectrum, g), (scaled, 1))
 
     def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
         if _is_empty(A):
@@ -126,5 +124,5 @@ class ProxBySingularValues(_BySingularValues, ProxRule):
         scaled, t = at.scaled.with_step(t)
         proximal = self.norm.proximal(at.spectrum.s, t)
         lifted = LiftDerivative.at(at.spectrum, at.spectrum.s, proximal.curvature)
-        in_t = scaled.matrix_of_degree(0, lift(at.spectrum, proximal.step))
-        return SpectralDerivative(lifted, None, scaled.size), in_t
+        in_t = restore(lift(at.spectrum, proximal.step), (scaled, 0))
+        return SpectralDerivative(lifted, scaled.without_matrix(), 0), in_t

@@ -40,6 +40,8 @@ def lift(spectrum: Spectrum, g: Array) -> Array:
         used = xp.any(xp.reshape(g, (-1, g.shape[-1])) != 0, axis=0)
         r = g.shape[-1] - int(xp.argmax(xp.flip(xp.astype(used, xp.int8))))
         spectrum, g = spectrum.leading(r), g[..., :r]
+    if spectrum.u.shape[0] <= spectrum.v.shape[0]:  # scale the smaller of the two
+        return spectrum.v.expand_right(spectrum.u.scaled(g))
     return spectrum.u.expand(adjoint(spectrum.v.scaled(g)))
 
 
@@ -76,19 +78,19 @@ class LiftDerivative(NamedTuple):
         """Return dG in the direction(s) `E`, (..., m, n), in 4 matrix products."""
         xp = namespace(E)
         (m, k), n = self.u.shape, self.v.shape[0]
-        EV = adjoint(self.v.coefficients(adjoint(E)))
+        EV = self.v.coefficients_right(E)
         Et = self.u.coefficients(EV)
         H, K = (Et + adjoint(Et)) / 2, (Et - adjoint(Et)) / 2
         unit = identity(k, self.w)
         stretch = xp.sum(unit * (xp.real(H) if is_complex(H) else H), axis=-1)
         coupling = (self.weight * xp.sum(self.w * stretch, axis=-1))[..., None] * self.w
         core = self.P * H + self.M * K + coupling[..., None] * unit
-        rows = adjoint(self.v.expand(adjoint(core)))  # core V^H
+        rows = self.v.expand_right(core)
         if n > k:  # right complement: diag(q) (U^H E - Et V^H)
-            beyond = self.u.coefficients(E) - adjoint(self.v.expand(adjoint(Et)))
+            beyond = self.u.coefficients(E) - self.v.expand_right(Et)
             rows = rows + self.q[..., None] * beyond
         dG = self.u.expand(rows)
         if m > k:  # left complement: (E V - U Et) diag(q) V^H
             beyond = (EV - self.u.expand(Et)) * self.q[..., None, :]
-            dG = dG + adjoint(self.v.expand(adjoint(beyond)))
+            dG = dG + self.v.expand_right(beyond)
         return dG

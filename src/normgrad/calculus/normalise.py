@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from normgrad.arithmetic import Array, exponent, largest, namespace, seen, shift, sometimes
 
-__all__ = ["Normalised", "normalise"]
+__all__ = ["Normalised", "normalise", "restore"]
 
 
 class Normalised(NamedTuple):
@@ -13,7 +13,7 @@ class Normalised(NamedTuple):
     `exponent` is None if it is 0 for all, `size` (the largest entry) None if all are finite.
     """
 
-    matrix: Array
+    matrix: Array | None
     exponent: Array | None
     size: Array | None
 
@@ -26,6 +26,10 @@ class Normalised(NamedTuple):
         xp = namespace(value)
         return xp.where(xp.isfinite(self.size), value, self.size)
 
+    def without_matrix(self) -> "Normalised":
+        """Return this for a place that needs the scale alone, and should not keep the matrix."""
+        return self._replace(matrix=None)
+
     def with_step(self, t: Array) -> tuple["Normalised", Array]:
         """Return this, and a proximal step per matrix scaled like A.
 
@@ -37,15 +41,23 @@ class Normalised(NamedTuple):
         t = xp.where(valid, t, 0.0)
         return self._replace(size=size), t if self.exponent is None else shift(t, -self.exponent)
 
-    def matrix_of_degree(self, degree: int, X: Array) -> Array:
-        """Return a matrix of degree 1, 0 or -1 in A; NaN where A is not finite."""
-        if degree and self.exponent is not None:
-            X = shift(X, _lead(self.exponent * degree, X))
-        if self.size is None:
-            return X
-        xp = namespace(X)
-        finite = xp.isfinite(_lead(self.size, X))
-        return xp.where(finite[..., None, None], X, float("nan"))
+
+def restore(X: Array, *factors: tuple[Normalised, int]) -> Array:
+    """Return a result for scaled matrices as it is for those given.
+
+    Each factor is a matrix on which the result depends, and its degree in it: 1, 0 or -1.
+    The scales are applied as one, so that nothing is rounded in between. The result is NaN
+    for a matrix that has an entry which is not finite.
+    """
+    xp = namespace(X)
+    exponents = [d * _lead(f.exponent, X) for f, d in factors if d and f.exponent is not None]
+    if exponents:
+        X = shift(X, sum(exponents[1:], start=exponents[0]))
+    for f, _ in factors:
+        if f.size is not None:
+            finite = xp.isfinite(_lead(f.size, X))
+            X = xp.where(finite[..., None, None], X, float("nan"))
+    return X
 
 
 def _lead(per_matrix: Array, X: Array) -> Array:

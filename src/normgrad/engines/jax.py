@@ -20,6 +20,7 @@ from normgrad.calculus import (
     NormRule,
     ProxRule,
     Rule,
+    SpectralDerivative,
 )
 from normgrad.engines.base import Engine, OrderError
 from normgrad.factorizations import Columns, Coordinates
@@ -28,6 +29,7 @@ __all__ = ["ENGINE", "JaxEngine"]
 
 jax.tree_util.register_dataclass(Columns, ["q"], [])
 jax.tree_util.register_dataclass(Coordinates, ["order", "phase"], ["rows"])
+jax.tree_util.register_dataclass(SpectralDerivative, ["lift", "scaled"], ["degree"])
 jax.tree_util.register_dataclass(EntrywiseDerivative, ["scaled", "value", "G"], ["norm", "tie"])
 jax.tree_util.register_dataclass(EntrywiseProxDerivative, ["scaled", "value", "t"], ["norm"])
 

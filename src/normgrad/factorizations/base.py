@@ -26,6 +26,14 @@ class Frame(ABC):
         """Return ``Q^H X``, (..., k, p) from (..., m, p)."""
 
     @abstractmethod
+    def expand_right(self, X: Array) -> Array:
+        """Return ``X Q^H``, (..., p, m) from (..., p, k)."""
+
+    @abstractmethod
+    def coefficients_right(self, X: Array) -> Array:
+        """Return ``X Q``, (..., p, k) from (..., p, m)."""
+
+    @abstractmethod
     def scaled(self, g: Array) -> Array:
         """Return ``Q diag(g)`` as an array (..., m, k)."""
 
@@ -49,6 +57,12 @@ class Columns(Frame):
 
     def coefficients(self, X: Array) -> Array:
         return adjoint(self.q) @ X
+
+    def expand_right(self, X: Array) -> Array:
+        return X @ adjoint(self.q)
+
+    def coefficients_right(self, X: Array) -> Array:
+        return X @ self.q
 
     def scaled(self, g: Array) -> Array:
         return self.q * g[..., None, :]
@@ -92,6 +106,12 @@ class Coordinates(Frame):
     def coefficients(self, X: Array) -> Array:
         phase = namespace(X).conj(self.phase) if is_complex(self.phase) else self.phase
         return phase[..., :, None] * _take_rows(X, self.order)
+
+    def expand_right(self, X: Array) -> Array:
+        return adjoint(self.expand(adjoint(X)))
+
+    def coefficients_right(self, X: Array) -> Array:
+        return adjoint(self.coefficients(adjoint(X)))
 
     def scaled(self, g: Array) -> Array:
         return self.expand(g[..., None] * identity(g.shape[-1], g))
