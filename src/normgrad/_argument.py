@@ -92,7 +92,7 @@ def _as_numpy(x: Any) -> Any:
 
 
 def _dtype_name(x: Any) -> str:
-    return str(x.dtype).removeprefix("torch.")
+    return getattr(x.dtype, "name", None) or str(x.dtype).removeprefix("torch.")
 
 
 def _two_axes(axis: Any, ndim: int, shape: tuple[int, ...]) -> tuple[int, int]:

@@ -59,7 +59,24 @@ def prox(
     """
     argument = Argument(x, axis)
     rule = prox_rule(argument, ord, method)
+    t = _step(argument, step)
+    return argument.like_matrix(argument.engine.prox(rule, argument.x, t))
+
+
+def _step(argument: Argument, step: Any) -> Array:
+    """Return the step as an array with the shape of the batch."""
     if isinstance(step, (int, float)) and not step >= 0:
         raise ValueError(f"step must be a nonnegative number; got {step!r}")
-    t = argument.engine.number(step, argument.x, tuple(argument.x.shape[:-2]))
-    return argument.like_matrix(argument.engine.prox(rule, argument.x, t))
+    batch = tuple(argument.x.shape[:-2])
+    shape = tuple(getattr(step, "shape", ()))
+    fits = len(shape) <= len(batch) and all(
+        a in (1, b) for a, b in zip(shape[::-1], batch[::-1], strict=False)
+    )
+    if not fits:
+        raise ValueError(
+            f"step must be a number, or an array that broadcasts to the batch of shape {batch}; "
+            f"got shape {shape}"
+        )
+    if isinstance(step, (str, bytes, list, tuple)) or step is None:
+        raise TypeError(f"step must be a nonnegative number or an array of them; got {step!r}")
+    return argument.engine.number(step, argument.x, batch)

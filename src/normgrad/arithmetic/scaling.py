@@ -33,12 +33,12 @@ def largest(A: Array) -> Array:
     An empty matrix gives 0.
     """
     xp = namespace(A)
-    if is_complex(A):
-        return xp.maximum(largest(xp.real(A)), largest(xp.imag(A)))
     if 0 in A.shape[-2:]:
-        return xp.sum(A, axis=(-2, -1))
+        return xp.sum(xp.real(A) if is_complex(A) else A, axis=(-2, -1))
     if is_jax(A):
         return xla.largest(A)
+    if is_complex(A):
+        return xp.maximum(largest(xp.real(A)), largest(xp.imag(A)))
     return xp.maximum(xp.max(A, axis=(-2, -1)), -xp.min(A, axis=(-2, -1)))
 
 

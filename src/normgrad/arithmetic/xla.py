@@ -42,14 +42,17 @@ def _power_of_two(e: Array, like: Array) -> Array:
 
 
 def largest(A: Array) -> Array:
-    """Return the largest absolute entry of each real matrix; NaN if one is NaN.
+    """Return the largest absolute real or imaginary part in each matrix; NaN if one is NaN.
 
     The bits of nonnegative floating-point numbers are ordered like the numbers, NaN last.
     """
     jax = sys.modules["jax"]
-    integer, _, _ = _layout(A)
-    bits = jax.lax.bitcast_convert_type(A, integer) & jax.numpy.iinfo(integer).max
-    return jax.lax.bitcast_convert_type(jax.numpy.max(bits, axis=(-2, -1)), A.dtype)
+    parts = (A.real, A.imag) if is_complex(A) else (A,)
+    integer, _, _ = _layout(parts[0])
+    bits = [jax.lax.bitcast_convert_type(x, integer) & jax.numpy.iinfo(integer).max for x in parts]
+    most = [jax.numpy.max(b, axis=(-2, -1)) for b in bits]
+    top = most[0] if len(most) == 1 else jax.numpy.maximum(*most)
+    return jax.lax.bitcast_convert_type(top, parts[0].dtype)
 
 
 def frexp_exponent(x: Array) -> Array:

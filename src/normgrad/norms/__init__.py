@@ -60,9 +60,11 @@ def resolve(ord: Any) -> Norm:
     if isinstance(ord, Norm):
         return _simplest(ord)
     try:
+        known = ord in ALIASES and not isinstance(ord, bool)
+    except TypeError:  # not hashable
+        known = False
+    if known:
         return ALIASES[ord]
-    except (KeyError, TypeError):
-        pass
     names = ", ".join(repr(name) for name in ALIASES)
     raise ValueError(
         f"ord={ord!r} is not a matrix norm. Valid: {names}, or a norm object: Frobenius(), "

@@ -4,6 +4,8 @@ import ast
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
 from normgrad.arithmetic import Array, namespace
 from normgrad.norms.differences import step_differences
 
@@ -74,6 +76,12 @@ class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
     def __init_subclass__(cls) -> None:
         Norm._subclasses[cls.__module__ + ":" + cls.__qualname__] = cls
 
+    def __post_init__(self) -> None:
+        for field in ("rank_tol", "tie_tol"):
+            if getattr(self, field, None) is not None:
+                set_number(self, field)
+                check_tolerance(field, getattr(self, field))
+
     def check_shape(self, m: int, n: int) -> None:  # noqa: B027 (most norms take every shape)
         """Raise ValueError if the norm is not defined for ``m x n`` matrices."""
 
@@ -86,6 +94,29 @@ class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
         cls: Any = type(self)
         fields = ", ".join([repr(getattr(self, field)) for field in cls.__dataclass_fields__])
         return cls.__module__ + ":" + cls.__qualname__ + "(" + fields + ")"
+
+
+def set_number(norm: Norm, field: str) -> None:
+    """Make a field of a frozen norm a Python float.
+
+    Raises
+    ------
+    TypeError
+        If it is not a real number.
+    """
+    value = getattr(norm, field)
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        raise TypeError(f"{type(norm).__name__} {field} must be a real number; got {value!r}")
+    object.__setattr__(norm, field, float(value))
+
+
+def check_tolerance(field: str, tol: float) -> None:
+    """Raise ValueError unless a tolerance lies between 0 and 1."""
+    if not 0 < tol < 1:
+        raise ValueError(
+            f"{field} must be positive and less than 1; got {tol!r}. It is relative to the "
+            "largest singular value; None gives the default, 8 sqrt(max(m, n)) eps"
+        )
 
 
 def norm_of_name(name: str) -> Norm:

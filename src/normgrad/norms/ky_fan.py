@@ -47,6 +47,7 @@ class KyFan(UnitarilyInvariantNorm):
     rank_tol: float | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         try:
             k = operator.index(self.k)
         except TypeError:

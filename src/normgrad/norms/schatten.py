@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import final
 
 from normgrad.arithmetic import Array, divide, namespace
-from normgrad.norms.base import Curvature, UnitarilyInvariantNorm
+from normgrad.norms.base import Curvature, UnitarilyInvariantNorm, set_number
 from normgrad.norms.differences import power_differences
 
 __all__ = ["Schatten"]
@@ -47,8 +47,8 @@ class Schatten(UnitarilyInvariantNorm):
     rank_tol: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.p, bool) or not isinstance(self.p, int | float):
-            raise TypeError(f"Schatten p must be a real number; got {self.p!r}")
+        super().__post_init__()
+        set_number(self, "p")
         if not self.p >= 1:
             raise ValueError(
                 f"Schatten p must be at least 1; got {self.p!r}. "

@@ -1,0 +1,162 @@
+"""NaN and inf stay where they are; wrong arguments get an error that says what to do."""
+
+import math
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import scipy.sparse
+import torch
+
+import normgrad
+from normgrad.engines import TABLE as ENGINES
+from normgrad.norms import ALIASES
+from tests.differentiators import DIFFERENTIATORS
+
+ORDS = [*ALIASES, normgrad.Schatten(3), normgrad.KyFan(2)]
+A = np.arange(12.0).reshape(3, 4) - 5
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, -2, 1, math.inf, normgrad.Schatten(3)], ids=str)
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_nan_and_inf_stay_in_their_matrix(engine: str, ord: Any, bad: float, rng: Any) -> None:
+    library, batch = DIFFERENTIATORS[engine], rng.standard_normal((3, 3, 4))
+    batch[1, 2, 1] = bad
+    values, G = library.value(batch, ord), library.gradient(batch, ord)
+    assert np.isnan(values[1]) if math.isnan(bad) else np.isinf(values[1])
+    assert np.all(np.isnan(G[1]))
+    dG = library.hvp_reverse(batch, np.ones_like(batch), ord)
+    assert np.all(np.isnan(dG[1]))
+    for i in (0, 2):
+        np.testing.assert_allclose(values[i], normgrad.matrix_norm(batch[i], ord), rtol=1e-13)
+        np.testing.assert_allclose(G[i], normgrad.grad(batch[i], ord), atol=1e-13)
+        assert np.all(np.isfinite(dG[i]))
+
+
+@pytest.mark.parametrize("ord", ORDS, ids=str)
+@pytest.mark.parametrize("engine", list(ENGINES))
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (2, 0, 3), (0, 3, 2)], ids=str)
+def test_empty_matrices(engine: str, ord: Any, shape: Any) -> None:
+    library, empty = DIFFERENTIATORS[engine], np.zeros(shape)
+    np.testing.assert_array_equal(library.value(empty, ord), np.zeros(shape[:-2]))
+    assert library.gradient(empty, ord).shape == shape
+    assert library.hvp_reverse(empty, empty, ord).shape == shape
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 4), (4, 1)], ids=str)
+@pytest.mark.parametrize("ord", [*ALIASES, normgrad.Schatten(3), normgrad.KyFan(1)], ids=str)
+def test_vectors_as_matrices(ord: Any, shape: Any, rng: Any) -> None:
+    A = rng.standard_normal(shape)
+    value, G = normgrad.value_and_grad(A, ord)
+    if not isinstance(ord, normgrad.Schatten | normgrad.KyFan):
+        np.testing.assert_allclose(value, np.linalg.norm(A, ord))
+    np.testing.assert_allclose(np.sum(G * A), value)
+
+
+WRONG = [
+    (lambda: normgrad.matrix_norm(A, "nuclear"), ValueError, "'nuclear'.*'fro', 'nuc', 2, -2"),
+    (lambda: normgrad.matrix_norm(A, 3), ValueError, r"ord=3.*Schatten\(p\)"),
+    (lambda: normgrad.matrix_norm(A, None), ValueError, "ord=None"),
+    (lambda: normgrad.matrix_norm(A, True), ValueError, "ord=True"),
+    (lambda: normgrad.matrix_norm(A, [2]), ValueError, r"ord=\[2\]"),
+    (lambda: normgrad.matrix_norm(A, math.nan), ValueError, "ord=nan"),
+    (lambda: normgrad.matrix_norm(A[0]), ValueError, r"at least 2 axes; got 1, shape \(4,\)"),
+    (lambda: normgrad.matrix_norm(3.0), ValueError, "at least 2 axes; got 0"),
+    (lambda: normgrad.matrix_norm(A, axis=(0, 0)), ValueError, "must differ"),
+    (lambda: normgrad.matrix_norm(A, axis=(0, -2)), ValueError, "must differ"),
+    (lambda: normgrad.matrix_norm(A, axis=(0, 2)), np.exceptions.AxisError, "axis 2.*2 axes"),
+    (lambda: normgrad.matrix_norm(A, axis=0), TypeError, "pair of integers"),
+    (lambda: normgrad.matrix_norm(A, axis=(0, 1, 2)), ValueError, "pair of integers"),
+    (lambda: normgrad.matrix_norm(A, axis=("a", 1)), TypeError, "pair of integers"),
+    (lambda: normgrad.matrix_norm(A, axis=None), TypeError, "pair of integers"),
+    (lambda: normgrad.matrix_norm(A, "nuc", method="qr"), ValueError, "'auto', 'diagonal', 'svd'"),
+    (lambda: normgrad.matrix_norm(A, "nuc", method=None), ValueError, "method=None"),
+    (lambda: normgrad.matrix_norm(A, "nuc", method="diagonal"), ValueError, "row 0.*method='auto'"),
+    (lambda: normgrad.matrix_norm(A, 1, method="svd"), ValueError, "norm of entries"),
+    (lambda: normgrad.matrix_norm([[1, 2], [3]]), ValueError, "unequal lengths"),
+    (lambda: normgrad.matrix_norm([["a", "b"]]), TypeError, "real or complex numbers"),
+    (lambda: normgrad.matrix_norm(np.array([["x"]])), TypeError, "dtype 'str"),
+    (lambda: normgrad.matrix_norm(A.astype(object)), TypeError, "'object'.*astype"),
+    (lambda: normgrad.matrix_norm(A.astype("M8[s]")), TypeError, "datetime64"),
+    (lambda: normgrad.matrix_norm(A.astype(np.longdouble)), TypeError, "float64"),
+    (lambda: normgrad.matrix_norm(np.ma.masked_equal(A, 0)), TypeError, "fill them first"),
+    (lambda: normgrad.matrix_norm(scipy.sparse.eye_array(3)), TypeError, "toarray"),
+    (lambda: normgrad.matrix_norm("matrix"), TypeError, "got builtins.str"),
+    (lambda: normgrad.matrix_norm(None), TypeError, "got builtins.NoneType"),
+    (lambda: normgrad.Schatten(0.5), ValueError, "at least 1; got 0.5.*triangle"),
+    (lambda: normgrad.Schatten(math.nan), ValueError, "got nan"),
+    (lambda: normgrad.Schatten("2"), TypeError, "p must be a real number; got '2'"),
+    (lambda: normgrad.schatten_norm(A, -1), ValueError, "at least 1"),
+    (lambda: normgrad.KyFan(0), ValueError, "at least 1; got 0"),
+    (lambda: normgrad.KyFan(1.5), TypeError, "integer; got 1.5"),
+    (lambda: normgrad.KyFan(True), ValueError, "got True"),
+    (lambda: normgrad.ky_fan_norm(A, 4), ValueError, "k = 4.*the 3 singular values.*3 x 4"),
+    (lambda: normgrad.Spectral(tie_tol=0), ValueError, "tie_tol.*positive.*got 0"),
+    (lambda: normgrad.Spectral(tie_tol="x"), TypeError, "tie_tol must be a real number; got 'x'"),
+    (lambda: normgrad.Nuclear(rank_tol=-1e-3), ValueError, "rank_tol.*positive"),
+    (lambda: normgrad.Nuclear(rank_tol=math.nan), ValueError, "rank_tol.*got nan"),
+    (lambda: normgrad.KyFan(2, tie_tol=2.0), ValueError, "less than 1"),
+    (lambda: normgrad.Schatten(3, rank_tol=0.0), ValueError, "rank_tol"),
+    (lambda: normgrad.hvp(A, A.T, "nuc"), ValueError, r"shape of x, \(3, 4\); got \(4, 3\)"),
+    (lambda: normgrad.hvp(A, A + 1j, "nuc"), TypeError, "real matrix can only move"),
+    (lambda: normgrad.hvp(A, torch.ones(3, 4), "nuc"), TypeError, "numpy.*torch"),
+    (lambda: normgrad.hvp(jnp.ones((2, 2)), torch.ones(2, 2), "nuc"), TypeError, "jax.*torch"),
+    (lambda: normgrad.prox(A, -1.0, "nuc"), ValueError, "nonnegative number; got -1.0"),
+    (lambda: normgrad.prox(A, math.nan, "nuc"), ValueError, "got nan"),
+    (lambda: normgrad.prox(A, np.ones(5), "nuc"), ValueError, r"step.*batch.*\(5,\)"),
+    (lambda: normgrad.prox(A, 1.0, 1), NotImplementedError, "'fro', 'nuc' and 2"),
+    (lambda: normgrad.prox(A, 1.0, normgrad.KyFan(2)), NotImplementedError, "'fro', 'nuc' and 2"),
+    (lambda: normgrad.prox(A, "x", "nuc"), TypeError, "step"),
+]
+
+
+@pytest.mark.parametrize(("call", "error", "message"), WRONG)
+def test_wrong_arguments(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize("engine", [torch.asarray, jnp.asarray], ids=["torch", "jax"])
+def test_wrong_arguments_in_other_libraries(engine: Any) -> None:
+    x = engine(A)
+    for call, error in [
+        (lambda: normgrad.matrix_norm(x, 3), ValueError),
+        (lambda: normgrad.matrix_norm(x, axis=(0, 5)), IndexError),
+        (lambda: normgrad.matrix_norm(x[0]), ValueError),
+        (lambda: normgrad.ky_fan_norm(x, 9), ValueError),
+        (lambda: normgrad.hvp(x, x.T, "nuc"), ValueError),
+        (lambda: normgrad.prox(x, engine(np.ones(5)), "nuc"), ValueError),
+    ]:
+        with pytest.raises(error):
+            call()
+
+
+def test_negative_steps_in_arrays_give_nan() -> None:
+    batch = np.stack([A, A])
+    P = normgrad.prox(batch, np.array([1.0, -1.0]), "nuc")
+    np.testing.assert_allclose(P[0], normgrad.prox(A, 1.0, "nuc"))
+    assert np.all(np.isnan(P[1]))
+    assert torch.isnan(normgrad.prox(torch.asarray(A), torch.tensor(-1.0), 2)).all()
+
+
+def test_lists_and_odd_arrays_are_taken() -> None:
+    assert float(normgrad.matrix_norm([[3, 0], [0, 4]])) == 5.0
+    assert float(normgrad.matrix_norm(((3, 0), (0, 4)), 1)) == 4.0
+    with pytest.warns(PendingDeprecationWarning):
+        matrix = np.matrix([[3, 0], [0, 4]])
+    assert float(normgrad.matrix_norm(matrix)) == 5.0
+    assert float(normgrad.matrix_norm(np.array([[True, False]]), "nuc")) == 1.0
+    assert normgrad.matrix_norm(np.ones((2, 2), dtype=np.uint8)).dtype == np.float64
+    assert isinstance(normgrad.matrix_norm(A), np.float64)
+    assert (
+        normgrad.Schatten(np.float32(3)) == normgrad.Schatten(3) == normgrad.Schatten(np.int64(3))
+    )
+    assert normgrad.matrix_norm(A, np.int64(2)) == normgrad.matrix_norm(A, 2.0)
+    big = A.astype(">f8")
+    np.testing.assert_allclose(normgrad.grad(big, "nuc"), normgrad.grad(A, "nuc"))
+    for view in (A[::-1], A[:, ::2], A.T, np.asfortranarray(A), np.broadcast_to(A, (2, 3, 4))):
+        copy = np.ascontiguousarray(view)
+        np.testing.assert_allclose(normgrad.grad(view, 2), normgrad.grad(copy, 2), atol=1e-15)
+        np.testing.assert_allclose(normgrad.grad(view), normgrad.grad(copy), atol=1e-15)

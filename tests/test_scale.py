@@ -1,0 +1,111 @@
+"""Entries of any magnitude: exact powers of two times a matrix whose derivatives are known."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import normgrad
+from normgrad.engines import TABLE as ENGINES
+from normgrad.norms import ALIASES
+from tests.differentiators import DIFFERENTIATORS
+
+ORDS = [*ALIASES, normgrad.Schatten(1.5), normgrad.Schatten(7), normgrad.KyFan(2)]
+
+
+def _matrices(rng: Any, is_complex: bool = False) -> tuple[Any, Any]:
+    """Return a matrix and a direction with entries of 6 bits: subnormal ones are exact too."""
+    A, E = rng.integers(-31, 32, (2, 4, 3)) / 32
+    return (A + 1j * E, E - 0.5j * A) if is_complex else (A, E)
+
+
+def _exactly(x: Any, e: int) -> Any:
+    """Return x 2**e with extended range, to compare numbers that float64 has not."""
+    return np.ldexp(np.asarray(x, dtype=np.longdouble), e)
+
+
+@pytest.mark.parametrize("exponent", [-1068, -1030, -700, 700, 1022])
+@pytest.mark.parametrize("ord", ORDS, ids=str)
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_float64(engine: str, ord: Any, exponent: int, rng: Any) -> None:
+    """2**-1068 is about 3e-322, 2**1022 about 4e307."""
+    library, (A, E) = DIFFERENTIATORS[engine], _matrices(rng)
+    value, G = normgrad.value_and_grad(A, ord)
+    dG = normgrad.hvp(A, E, ord)
+    far, E_far = np.ldexp(A, exponent), np.ldexp(E, exponent)
+
+    received = _exactly(library.value(far, ord), -exponent)
+    largest = _exactly(np.finfo(float).max, -exponent)
+    if value > largest:
+        assert np.isinf(received)
+    else:
+        # a subnormal value is rounded to a multiple of 2**-1074
+        atol = float(np.ldexp(1.0, -1075 - exponent)) if exponent < -1000 else 0.0
+        np.testing.assert_allclose(float(received), value, rtol=1e-13, atol=atol)
+    np.testing.assert_allclose(library.gradient(far, ord), G, atol=1e-13)
+    modes = [library.hvp_forward, library.hvp_reverse]
+    if engine == "jax" and exponent < -1000:
+        # on its way here, XLA multiplies the cotangent by 1, which flushes it to zero
+        modes = [library.hvp_forward]
+    for product in modes:
+        np.testing.assert_allclose(product(far, E_far, ord), dG, atol=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [-1040, 1020])
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1])
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_complex(engine: str, ord: Any, exponent: int, rng: Any) -> None:
+    library, (A, E) = DIFFERENTIATORS[engine], _matrices(rng, is_complex=True)
+    scale = lambda X: np.ldexp(X.real, exponent) + 1j * np.ldexp(X.imag, exponent)  # noqa: E731
+    np.testing.assert_allclose(library.gradient(scale(A), ord), normgrad.grad(A, ord), atol=1e-13)
+    dG = normgrad.hvp(A, E, ord)
+    np.testing.assert_allclose(library.hvp_forward(scale(A), scale(E), ord), dG, atol=1e-12)
+
+
+@pytest.mark.parametrize("exponent", [-143, -120, -60, 60, 125])
+@pytest.mark.parametrize("ord", ORDS, ids=str)
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_float32(engine: str, ord: Any, exponent: int, rng: Any) -> None:
+    library, (A, E) = DIFFERENTIATORS[engine], _matrices(rng)
+    value, G = normgrad.value_and_grad(A, ord)
+    dG = normgrad.hvp(A, E, ord)
+    far, E_far = (np.ldexp(X, exponent).astype(np.float32) for X in (A, E))
+    received = np.ldexp(np.float64(library.value(far, ord)), -exponent)
+    atol = float(np.ldexp(1.0, -150 - exponent)) if exponent < -100 else 0.0
+    np.testing.assert_allclose(received, value, rtol=3e-6, atol=atol)
+    np.testing.assert_allclose(library.gradient(far, ord), G, atol=3e-6)
+    for product in (library.hvp_reverse, library.hvp_forward):
+        result = product(far, E_far, ord)
+        np.testing.assert_allclose(result, dG, atol=3e-5 * max(1, np.abs(dG).max()))
+
+
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2])
+def test_scales_apart_in_one_batch(ord: Any, rng: Any) -> None:
+    """Each matrix of a batch has its own scale; a direction may have another."""
+    A, E = _matrices(rng)
+    scales = np.array([-1030, 0, 900])
+    batch = np.stack([np.ldexp(A, e) for e in scales])
+    value, G = normgrad.value_and_grad(A, ord)
+    values, gradients = normgrad.value_and_grad(batch, ord)
+    np.testing.assert_allclose(np.ldexp(values, -scales), value, rtol=1e-13)
+    np.testing.assert_allclose(gradients, np.stack([G] * 3), atol=1e-13)
+    products = normgrad.hvp(batch, np.stack([np.ldexp(E, e + 40) for e in scales]), ord)
+    expected = np.ldexp(normgrad.hvp(A, E, ord), 40)
+    np.testing.assert_allclose(products, np.stack([expected] * 3), rtol=1e-9, atol=1e-3)
+    far = normgrad.prox(batch, np.ldexp(0.25, scales), ord)
+    expected = normgrad.prox(A, 0.25, ord)
+    np.testing.assert_allclose(np.ldexp(far[2], -900), expected, atol=1e-14)
+    np.testing.assert_allclose(np.ldexp(far[0], 1030), expected, atol=1e-12)
+
+
+def test_frobenius_rescales_only_when_needed(rng: Any, monkeypatch: Any) -> None:
+    from normgrad.calculus import by_entries
+
+    calls = []
+    normalise = by_entries.normalise
+    monkeypatch.setattr(by_entries, "normalise", lambda A: calls.append(1) or normalise(A))
+    A = rng.standard_normal((5, 4))
+    normgrad.value_and_grad(A * 1e50)
+    assert not calls
+    normgrad.value_and_grad(A * 1e200)
+    assert calls
