@@ -1,5 +1,6 @@
 """Accuracy against 50-digit arithmetic, and against matrices with known singular values."""
 
+import itertools
 import math
 from typing import Any
 
@@ -99,7 +100,7 @@ def test_against_fifty_digits(ord: Any, name: str, is_complex: bool) -> None:
 
     received, gradient = normgrad.value_and_grad(A, ord)
     assert float(received) == pytest.approx(value, rel=1e-13, abs=1e-15)
-    gaps = [abs(a - b) for a, b in zip(s[:-1], s[1:], strict=True) if a != b]
+    gaps = [abs(a - b) for a, b in itertools.pairwise(s) if a != b]
     relevant = min([*gaps, *(t for t in s if t > 0)])
     np.testing.assert_allclose(gradient, G, atol=1e-12 * min(1, s[0] / relevant * 0.1), rtol=0)
     product = normgrad.hvp(A, E, ord)

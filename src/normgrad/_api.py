@@ -104,12 +104,12 @@ def value_and_grad(
     Examples
     --------
     >>> import numpy as np, normgrad
-    >>> value, gradient = normgrad.value_and_grad(np.array([[3.0, 0.0], [0.0, -4.0]]), "nuc")
+    >>> value, gradient = normgrad.value_and_grad(np.array([[3.0, 0.0], [0.0, 4.0]]), "nuc")
     >>> float(value)
     7.0
     >>> gradient
-    array([[ 1.,  0.],
-           [ 0., -1.]])
+    array([[1., 0.],
+           [0., 1.]])
     """
     argument = Argument(x, axis)
     rule = norm_rule(argument, ord, method)
@@ -192,7 +192,7 @@ def explain(
     --------
     >>> import numpy as np, normgrad
     >>> print(normgrad.explain(np.diag([1.0, 2.0]), "nuc"))
-    Nuclear(rank_tol=None) of a 2 x 2 float64 matrix: diagonal
+    nuclear norm of a 2 x 2 float64 matrix: diagonal
       diagonal: yes, every entry off the diagonal is zero
     """
     argument = Argument(x, axis)

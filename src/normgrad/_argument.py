@@ -155,7 +155,7 @@ def _by_singular_values(norm: Norm, method: str) -> UnitarilyInvariantNorm:
     if isinstance(norm, UnitarilyInvariantNorm):
         return norm
     raise ValueError(
-        f"method={method!r} names a factorization, but {norm!r} is a norm of entries, which "
+        f"method={method!r} names a factorization, but the {norm} is a norm of entries, which "
         "needs none; leave method='auto'"
     )
 

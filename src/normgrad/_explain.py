@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from normgrad.arithmetic import Array
+from normgrad.arithmetic import Array, is_traced, namespace
 from normgrad.calculus import NormBySingularValues, NormRule, normalise
 from normgrad.factorizations import Verdict
 from normgrad.norms import Norm
@@ -38,7 +38,7 @@ class Explanation:
         batch = " x ".join(map(str, self.shape[:-2]))
         noun = f"matrix in a batch of {batch}" if batch else "matrix"
         m, n = self.shape[-2:]
-        lines = [f"{self.norm!r} of a {m} x {n} {self.dtype} {noun}: {self.factorization}"]
+        lines = [f"{self.norm} of a {m} x {n} {self.dtype} {noun}: {self.factorization}"]
         if not self.considered:
             lines.append(f"  {self.reason}")
         for name, verdict in self.considered:
@@ -55,6 +55,15 @@ def explain_rule(rule: NormRule, A: Array) -> Explanation:
         return Explanation(rule.norm, shape, dtype, "none", why)
     if 0 in shape:
         return Explanation(rule.norm, shape, dtype, "none", "an empty matrix has norm 0")
-    choice = rule.choice(normalise(A).matrix)
+    scaled = normalise(A)
+    if not is_traced(A) and scaled.size is not None and not _any_finite(scaled.size):
+        why = "the matrix has NaN or inf, and so has its norm"
+        return Explanation(rule.norm, shape, dtype, "none", why)
+    choice = rule.choice(scaled.matrix)
     name = choice.factorization.name
     return Explanation(rule.norm, shape, dtype, name, choice.reason, choice.considered)
+
+
+def _any_finite(size: Array) -> bool:
+    xp = namespace(size)
+    return bool(xp.any(xp.isfinite(size)))

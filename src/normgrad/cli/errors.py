@@ -7,7 +7,7 @@ from types import ModuleType
 
 __all__ = ["CommandError", "needed", "one_line", "told"]
 
-_LONGEST = 600
+_LONGEST = 700
 
 
 class CommandError(Exception):
@@ -15,9 +15,9 @@ class CommandError(Exception):
 
 
 def one_line(text: str) -> str:
-    """Return the text without line breaks, and cut where it is too long to read."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else line[:_LONGEST] + " ..."
+    """Return the text without line breaks, and without its middle if it is too long to read."""
+    line, half = " ".join(text.split()), _LONGEST // 2
+    return line if len(line) <= _LONGEST else f"{line[:half]} ... {line[-half:]}"
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Options that are written as text and mean something else."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeVar
 
 import typer
 
@@ -8,6 +9,8 @@ from normgrad.cli.errors import CommandError, told
 from normgrad.norms import ALIASES, KyFan, Norm, Schatten
 
 __all__ = ["Axis", "Key", "Method", "Ord", "axis_of", "ord_of"]
+
+_T = TypeVar("_T", int, float)
 
 Ord = Annotated[
     str,
@@ -64,7 +67,7 @@ def ord_of(text: str) -> Norm:
     )
 
 
-def _number[T: (int, float)](kind: type[T], text: str, example: str) -> T:
+def _number(kind: Callable[[str], _T], text: str, example: str) -> _T:
     try:
         return kind(text)
     except ValueError:

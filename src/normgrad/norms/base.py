@@ -15,8 +15,10 @@ __all__ = [
     "Norm",
     "Proximal",
     "UnitarilyInvariantNorm",
+    "check_tolerance",
     "no_prox",
     "norm_of_name",
+    "set_number",
 ]
 
 
@@ -196,5 +198,5 @@ class EntrywiseNorm(Norm):
 def no_prox(norm: Norm) -> NotImplementedError:
     """Return the error for a norm whose proximal map is not available."""
     return NotImplementedError(
-        f"the proximal map of {norm!r} is not available; it is for 'fro', 'nuc' and 2"
+        f"the proximal map of the {norm} is not available; it is for 'fro', 'nuc' and 2"
     )

@@ -26,6 +26,9 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
     5.0
     """
 
+    def __str__(self) -> str:
+        return "Frobenius norm"
+
     # --- of entries ---
 
     def of_entries(self, A: Array) -> Array:

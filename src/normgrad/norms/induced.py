@@ -38,6 +38,10 @@ class AbsoluteSum(EntrywiseNorm):
     largest: bool = True
     tie_tol: float | None = None
 
+    def __str__(self) -> str:
+        extreme = "largest" if self.largest else "smallest"
+        return f"{extreme} absolute {'column' if self.axis == -2 else 'row'} sum"
+
     def _other(self) -> int:
         return -3 - self.axis
 

@@ -56,6 +56,9 @@ class KyFan(UnitarilyInvariantNorm):
             raise ValueError(f"Ky Fan k must be at least 1; got {self.k!r}")
         object.__setattr__(self, "k", k)
 
+    def __str__(self) -> str:
+        return f"Ky Fan {self.k} norm"
+
     def check_shape(self, m: int, n: int) -> None:
         if 0 < min(m, n) < self.k:
             raise ValueError(

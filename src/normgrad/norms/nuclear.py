@@ -38,6 +38,9 @@ class Nuclear(UnitarilyInvariantNorm):
 
     rank_tol: float | None = None
 
+    def __str__(self) -> str:
+        return "nuclear norm"
+
     def value(self, s: Array) -> Array:
         return namespace(s).sum(s, axis=-1)
 

@@ -55,6 +55,9 @@ class Schatten(UnitarilyInvariantNorm):
                 "For p < 1 the triangle inequality fails: the function is no norm"
             )
 
+    def __str__(self) -> str:
+        return f"Schatten {self.p:g} norm"
+
     def value(self, s: Array) -> Array:
         xp = namespace(s)
         top = s[..., :1]

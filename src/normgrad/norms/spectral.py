@@ -46,6 +46,9 @@ class Spectral(UnitarilyInvariantNorm):
 
     tie_tol: float | None = None
 
+    def __str__(self) -> str:
+        return "spectral norm"
+
     def triplets(self, k: int) -> int:
         return min(1, k)
 
@@ -98,6 +101,9 @@ class SmallestSingularValue(UnitarilyInvariantNorm):
     """
 
     tie_tol: float | None = None
+
+    def __str__(self) -> str:
+        return "smallest singular value"
 
     def value(self, s: Array) -> Array:
         return namespace(s).min(s, axis=-1)

@@ -58,7 +58,7 @@ class Stack:
             self.kinks[i] |= difference.kink
             if difference.kink:
                 low, high = sorted((difference.backward, difference.forward))
-                miss, error = max(low - slope, slope - high, 0.0), noise * 2**11
+                miss, error = max(low - slope, slope - high, 0.0), noise * 2**23
             else:
                 miss = abs(slope - difference.value)
             self._record(1, miss / scale, error / scale)

@@ -17,11 +17,12 @@ def read_numpy_file(path: Path, key: str | None) -> NDArray[Any]:
     """Return the array in an .npy file, or one of those in an .npz file; never unpickles."""
     _check_magic(path)
     try:
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return content
-        with content as archive:
-            array = archive[_key(list(archive.files), key)]
+        with path.open("rb") as file:
+            content = np.load(file, allow_pickle=False)
+            if isinstance(content, np.ndarray):
+                return content
+            with content as archive:
+                array = archive[_key(list(archive.files), key)]
     except ValueError as error:
         if "pickle" in str(error):
             raise CommandError(

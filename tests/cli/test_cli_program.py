@@ -1,0 +1,129 @@
+"""The program as a whole: help, version, wrong options, missing extras."""
+
+import subprocess
+import sys
+
+import pytest
+
+import normgrad
+from normgrad.cli.app import app
+from normgrad.cli.errors import one_line
+
+
+def test_without_arguments_the_help_is_shown(cli):
+    outcome = cli()
+    assert outcome.status == 0
+    assert outcome.err == ""
+    for command in ("demo", "norm", "check"):
+        assert command in outcome.out
+
+
+def test_there_are_no_other_commands():
+    assert {c.callback.__name__ for c in app.registered_commands} == {"demo", "norm", "check"}
+
+
+@pytest.mark.parametrize("command", ["demo", "norm", "check"])
+def test_every_command_has_help(cli, command):
+    outcome = cli(command, "--help")
+    assert outcome.status == 0
+    assert outcome.err == ""
+    assert "Usage" in outcome.out
+
+
+def test_version(cli):
+    outcome = cli("--version")
+    assert (outcome.status, outcome.out) == (0, f"normgrad {normgrad.__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (["bench"], "bench"),
+        (["norm"], "FILE"),
+        (["norm", "--nonsense"], "--nonsense"),
+        (["norm", "a.npy", "b.npy"], "b.npy"),
+        (["norm", "a.npy", "--ord"], "--ord"),
+        (["--nonsense"], "--nonsense"),
+        (["check", "a.npy", "--order", "3"], "--order"),
+        (["check", "a.npy", "--order", "two"], "--order"),
+        (["demo", "--size", "2"], "--size"),
+        (["demo", "--size", "many"], "--size"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(cli, arguments, word):
+    cli(*arguments).says_once(word, "--help")
+
+
+def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("module", ["typer", "rich"])
+def test_missing_extra_is_told_in_one_line(module):
+    code = f"import sys; sys.modules[{module!r}] = None; from normgrad.cli import main; main()"
+    done = run_python(code)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == f"normgrad: {module} is missing; install normgrad[cli]\n"
+
+
+def test_module_runs_as_a_program():
+    done = subprocess.run(
+        [sys.executable, "-m", "normgrad.cli", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, f"normgrad {normgrad.__version__}\n")
+
+
+def test_heavy_modules_are_imported_only_when_needed():
+    heavy = "{'matplotlib', 'PIL', 'scipy', 'torch', 'jax', 'autograd'}"
+    code = f"import sys, normgrad.cli.app; print(sorted({heavy} & set(sys.modules)))"
+    done = run_python(code)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+@pytest.mark.parametrize("module", ["PIL.Image", "scipy.io"])
+def test_missing_reader_names_the_extra(cli, monkeypatch, tmp_path, module):
+    path = tmp_path / ("a.png" if module == "PIL.Image" else "a.mtx")
+    path.write_bytes(b"not empty")
+    monkeypatch.setitem(sys.modules, module, None)
+    cli("norm", path).says_once("install normgrad[cli]")
+
+
+def test_error_of_the_program_is_told_and_can_be_raised(cli, monkeypatch, tmp_path):
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("a\nb")
+
+    path = tmp_path / "a.csv"
+    path.write_text("1,2\n3,4\n")
+    monkeypatch.setattr(normgrad, "explain", broken)
+    monkeypatch.delenv("NORMGRAD_TRACEBACK", raising=False)
+    outcome = cli("norm", path)
+    assert outcome.status == 2
+    assert outcome.err.count("\n") == 1
+    assert "KeyError" in outcome.err
+    monkeypatch.setenv("NORMGRAD_TRACEBACK", "1")
+    with pytest.raises(KeyError):
+        cli("norm", path)
+
+
+def test_interruption_has_its_own_status(cli, monkeypatch, tmp_path):
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "a.csv"
+    path.write_text("1,2\n3,4\n")
+    monkeypatch.setattr(normgrad, "explain", interrupted)
+    assert cli("norm", path).status == 130
+
+
+def test_one_line_removes_breaks_and_cuts():
+    assert one_line("a\n  b\r\nc") == "a b c"
+    cut = one_line("first" + "x" * 10_000 + "last")
+    assert len(cut) < 750
+    assert cut.startswith("first")
+    assert cut.endswith("last")

@@ -1,0 +1,115 @@
+"""The checker passes what is right and catches what is wrong."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+import normgrad
+from normgrad.engines.numpy import NumpyEngine
+from normgrad.norms import ALIASES, Nuclear
+from normgrad.testing import GradientCheck, check_grad
+from normgrad.testing.differences import central_difference
+
+ORDS = [*ALIASES, normgrad.Schatten(1.3), normgrad.Schatten(3), normgrad.KyFan(2)]
+RNG = np.random.default_rng(3)
+A = RNG.standard_normal((6, 4))
+MATRICES = {
+    "random": A,
+    "identity": np.eye(4),
+    "ties": np.diag([3.0, 2.0, 2.0, 1.0]),
+    "zero": np.zeros((3, 3)),
+    "rank 2": A[:, :2] @ A[:2],
+    "tiny": A * 1e-200,
+    "subnormal": A * 1e-309,
+    "huge": A * 1e200,
+    "complex": A + 1j * A[::-1],
+    "batch": RNG.standard_normal((2, 3, 4)),
+    "integers": np.arange(6).reshape(2, 3),
+    "float32": A.astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("name", list(MATRICES))
+@pytest.mark.parametrize("ord", ORDS, ids=str)
+def test_right_gradients_pass(ord: Any, name: str) -> None:
+    report = check_grad(MATRICES[name], ord)
+    assert report.passed
+    assert len(report.errors) == report.order == 2
+    assert max(report.errors) < (1e-3 if name == "float32" else 1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "complex128"])
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2])
+def test_other_libraries(ord: Any, dtype: str) -> None:
+    x = torch.from_numpy(A).to(getattr(torch, dtype))
+    assert check_grad(x, ord).engine == "torch"
+    assert check_grad(jnp.asarray(A).astype(dtype), ord).engine == "jax"
+
+
+@pytest.mark.parametrize("axis", [(0, 1), (2, 0)])
+def test_axes(axis: Any) -> None:
+    assert check_grad(RNG.standard_normal((3, 4, 5)), "nuc", axis=axis).passed
+
+
+@pytest.mark.parametrize("matrix", [A, np.eye(4), MATRICES["rank 2"], A * 1e-200], ids=str)
+@pytest.mark.parametrize("error", [1e-4, -1e-4, float("nan")])
+def test_a_wrong_gradient_fails(matrix: Any, error: float, monkeypatch: Any) -> None:
+    slope = Nuclear.slope
+    monkeypatch.setattr(Nuclear, "slope", lambda self, s, tie: slope(self, s, tie) * (1 + error))
+    with pytest.raises(AssertionError, match="nuclear norm, numpy: FAILED"):
+        check_grad(matrix, "nuc", order=1)
+    assert not check_grad(matrix, "nuc", order=1, strict=False).passed
+
+
+@pytest.mark.parametrize("matrix", [A, np.eye(4), MATRICES["rank 2"], A * 1e-200], ids=str)
+def test_a_wrong_hessian_fails(matrix: Any, monkeypatch: Any) -> None:
+    right = NumpyEngine.hessian_product
+    monkeypatch.setattr(NumpyEngine, "hessian_product", lambda *a: right(*a) * (1 + 1e-4))
+    assert check_grad(matrix, "nuc", order=1).passed
+    with pytest.raises(AssertionError, match="Hessian product"):
+        check_grad(matrix, "nuc")
+
+
+def test_reports() -> None:
+    kink, smooth = check_grad(np.eye(3), 2), check_grad(A, 2)
+    assert kink.kink
+    assert not smooth.kink
+    assert "not differentiable here" in str(kink)
+    assert "gradient: relative error" in str(smooth)
+    assert isinstance(smooth, GradientCheck)
+
+
+def test_where_differences_can_not_tell() -> None:
+    """The nuclear norm bends within the smallest step, at a singular value of 1e-6."""
+    sharp = check_grad(np.diag([1.0, 1.0, 1e-6]) @ np.linalg.qr(A[:3, :3])[0], "nuc")
+    assert not sharp.conclusive
+    assert "inconclusive" in str(sharp)
+    assert check_grad(A, "nuc").conclusive
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: check_grad(A, "nuc", 3), "order must be 1 or 2; got 3"),
+        (lambda: check_grad(A * np.nan, "nuc"), "NaN or inf"),
+        (lambda: check_grad(np.zeros((0, 3)), "nuc"), "is empty"),
+        (lambda: check_grad(A, "nuk"), "ord='nuk'"),
+    ],
+)
+def test_wrong_arguments(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+def test_differences_know_their_error() -> None:
+    smooth = central_difference(np.sin, 1e-16)
+    assert abs(smooth.value - 1) <= smooth.error < 1e-10
+    assert not smooth.kink
+    kink = central_difference(lambda h: abs(h) + h, 1e-16)
+    assert kink.kink
+    assert (kink.backward, kink.forward) == (0, 2)
+    rough = central_difference(lambda h: h * abs(h) ** 0.5 + h, 1e-16)
+    assert abs(rough.value - 1) <= 10 * rough.error
