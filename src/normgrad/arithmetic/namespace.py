@@ -34,22 +34,27 @@ Array = Any
 """An array of any library that follows the Python Array API standard."""
 
 
+_namespaces: dict[type, Any] = {}
+
+
 def namespace(x: Array) -> Any:
-    """Return the Array API namespace of `x`."""
-    if isinstance(x, np.ndarray | np.generic):
-        return numpy_namespace
-    return array_api_compat.array_namespace(x)
+    """Return the Array API namespace of `x`, which its type decides."""
+    xp = _namespaces.get(type(x))
+    if xp is None:
+        numpy = isinstance(x, (np.ndarray, np.generic))
+        xp = numpy_namespace if numpy else array_api_compat.array_namespace(x)
+        _namespaces[type(x)] = xp
+    return xp
 
 
 def is_torch(x: Array) -> bool:
     """Whether `x` is a PyTorch tensor; never imports PyTorch."""
-    return array_api_compat.is_torch_array(x)
+    return bool(namespace(x).__name__ == "array_api_compat.torch")
 
 
 def is_jax(x: Array) -> bool:
     """Whether `x` is a JAX array or tracer; never imports JAX."""
-    jax = sys.modules.get("jax")
-    return jax is not None and isinstance(x, jax.Array)
+    return bool(namespace(x).__name__ == "jax.numpy")
 
 
 def is_traced(x: Array) -> bool:

@@ -2,7 +2,16 @@
 
 from typing import NamedTuple
 
-from normgrad.arithmetic import Array, exponent, largest, namespace, seen, shift, sometimes
+from normgrad.arithmetic import (
+    Array,
+    exponent,
+    largest,
+    namespace,
+    seen,
+    shift,
+    sometimes,
+    within_safe_range,
+)
 
 __all__ = ["Normalised", "normalise", "restore"]
 
@@ -70,6 +79,8 @@ def normalise(A: Array) -> Normalised:
     """Scale each matrix by a power of two, if it needs it."""
     xp = namespace(A)
     size = largest(A)
+    if seen(xp.all(within_safe_range(size))):
+        return Normalised(A, None, None)
     finite = xp.isfinite(size)
     e = exponent(size)
     clean = sometimes(~finite, lambda A: xp.where(finite[..., None, None], A, xp.zeros_like(A)), A)

@@ -9,6 +9,7 @@ one self-adjoint map, `_Derivative`, in every mode:
 Batching is native to the rules, so every `vmap` rule moves the mapped axis to the front.
 """
 
+import inspect
 from typing import Any, final
 
 import torch
@@ -20,6 +21,13 @@ from normgrad.engines import torch_compile
 from normgrad.engines.base import Engine, OrderError
 
 __all__ = ["ENGINE", "TorchEngine"]
+
+
+def _bound_once(function: type) -> type:
+    """Keep the signature of `forward`, which PyTorch else works out anew at every call."""
+    forward: Any = function.forward  # type: ignore[attr-defined]
+    forward.__signature__ = inspect.signature(forward)
+    return function
 
 
 def _inner(a: Any, b: Any) -> Any:
@@ -79,6 +87,7 @@ def _lead(x: Any, dim: int | None, rank: int) -> Any:
     return x.reshape(x.shape[0], *(1,) * (rank - x.ndim + 1), *x.shape[1:])
 
 
+@_bound_once
 class _Norm(torch.autograd.Function):
     """(x) -> (value, G), G only if `want_gradient`: else it is computed when a derivative is."""
 
@@ -124,6 +133,7 @@ class _Norm(torch.autograd.Function):
         return (_value(rule, x), None), (0, None)
 
 
+@_bound_once
 class _Guard(torch.autograd.Function):
     """The identity, for the point at which a second derivative is taken: it has none of its own.
 
@@ -151,6 +161,7 @@ class _Guard(torch.autograd.Function):
         return _Guard.apply(x), in_dims[0]
 
 
+@_bound_once
 class _Derivative(torch.autograd.Function):
     """(E; point) -> D(E): linear and self-adjoint in E, not differentiable at the point."""
 
@@ -188,6 +199,7 @@ def _derivative(memory: _Memory, E: Any, *operands: Any) -> Any:
     return _Derivative.apply(memory, E, *(_Guard.apply(x) for x in operands))
 
 
+@_bound_once
 class _Prox(torch.autograd.Function):
     """(x, t) -> prox, a lift: its derivative in x is self-adjoint, that in t a matrix."""
 
@@ -226,6 +238,7 @@ class _Prox(torch.autograd.Function):
         return _Prox.apply(x, t, rule), 0
 
 
+@_bound_once
 class _ProxStep(torch.autograd.Function):
     """(point) -> the derivative of the proximal map in t; not differentiable."""
 
