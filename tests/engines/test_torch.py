@@ -212,6 +212,8 @@ def test_public_objects_copy_and_pickle(norm: Any) -> None:
     x = randn(4, 3)
     explanation = normgrad.explain(x, norm)
     assert pickle.loads(pickle.dumps(explanation)) == explanation == copy.deepcopy(explanation)
+    error = pickle.loads(pickle.dumps(normgrad.OrderError()))
+    assert str(error) == str(normgrad.OrderError())
     f = pickle.loads(pickle.dumps(normgrad.matrix_norm))
     torch.testing.assert_close(f(x, norm), normgrad.matrix_norm(x, norm))
 

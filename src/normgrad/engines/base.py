@@ -63,9 +63,10 @@ class Engine(ABC):
 class OrderError(NotImplementedError):
     """A derivative of the third order or above was asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, message: str = "") -> None:
         super().__init__(
-            "normgrad has derivatives of norms up to the second order, and of proximal maps "
+            message
+            or "normgrad has derivatives of norms up to the second order, and of proximal maps "
             "to the first; a higher one was asked for. Detach the matrix "
             "(torch: x.detach(), jax: jax.lax.stop_gradient(x)) where the derivative in it "
             "is not wanted"
