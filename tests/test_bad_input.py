@@ -83,6 +83,7 @@ WRONG = [
     (lambda: normgrad.matrix_norm(A.astype(np.longdouble)), TypeError, "float64"),
     (lambda: normgrad.matrix_norm(np.ma.masked_equal(A, 0)), TypeError, "fill them first"),
     (lambda: normgrad.matrix_norm(scipy.sparse.eye_array(3)), TypeError, "toarray"),
+    (lambda: normgrad.matrix_norm(torch.eye(3).to_sparse()), TypeError, "to_dense"),
     (lambda: normgrad.matrix_norm("matrix"), TypeError, "got builtins.str"),
     (lambda: normgrad.matrix_norm(None), TypeError, "got builtins.NoneType"),
     (lambda: normgrad.Schatten(0.5), ValueError, "at least 1; got 0.5.*triangle"),

@@ -35,8 +35,7 @@ class Argument:
 
     def __init__(self, x: Any, axis: Any) -> None:
         self.engine = engine_of(x)
-        if self.engine.name == "numpy":
-            x = _as_numpy(x)
+        x = self.engine.dense(x)
         self.axis = _two_axes(axis, x.ndim, tuple(x.shape))
         name = _dtype_name(x)
         if name in _NATIVE:
@@ -74,21 +73,6 @@ class Argument:
         if self.axis != (self.ndim - 2, self.ndim - 1):
             G = self.engine.moveaxis(G, (-2, -1), self.axis)
         return self.engine.astype(G, self.dtype) if self.dtype in _COMPUTED_IN else G
-
-
-def _as_numpy(x: Any) -> Any:
-    if isinstance(x, np.ma.MaskedArray):
-        raise TypeError(
-            "got a numpy masked array, whose masked entries have no value; fill them first: "
-            "x.filled(0)"
-        )
-    try:
-        return np.asarray(x)
-    except ValueError as error:
-        raise ValueError(
-            "expected a matrix, or nested lists that make one; got lists of unequal lengths "
-            f"({error})"
-        ) from None
 
 
 def _dtype_name(x: Any) -> str:

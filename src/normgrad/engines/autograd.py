@@ -130,6 +130,9 @@ class AutogradEngine(Engine):
     def owns(self, x: Any) -> bool:
         return isinstance(x, Box)
 
+    def dense(self, x: Any) -> Array:
+        return x
+
     def default_float(self) -> Any:
         return anp.float64
 

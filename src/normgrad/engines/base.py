@@ -24,6 +24,16 @@ class Engine(ABC):
         """Whether `x` is an array of this library."""
 
     @abstractmethod
+    def dense(self, x: Any) -> Array:
+        """Return `x` as a dense array of this library.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not one, and can not be made one without a decision.
+        """
+
+    @abstractmethod
     def default_float(self) -> Any:
         """Return the dtype that integers are promoted to."""
 

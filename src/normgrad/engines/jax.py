@@ -183,6 +183,9 @@ class JaxEngine(Engine):
     def owns(self, x: Any) -> bool:
         return isinstance(x, jax.Array)
 
+    def dense(self, x: Any) -> Array:
+        return x
+
     def default_float(self) -> Any:
         return jnp.result_type(float)
 

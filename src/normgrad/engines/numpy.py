@@ -20,6 +20,20 @@ class NumpyEngine(Engine):
     def owns(self, x: Any) -> bool:
         return isinstance(x, (np.ndarray, np.generic, list, tuple, int, float, complex))
 
+    def dense(self, x: Any) -> Array:
+        if isinstance(x, np.ma.MaskedArray):
+            raise TypeError(
+                "got a numpy masked array, whose masked entries have no value; fill them first: "
+                "x.filled(0)"
+            )
+        try:
+            return np.asarray(x)
+        except ValueError as error:
+            raise ValueError(
+                "expected a matrix, or nested lists that make one; got lists of unequal lengths "
+                f"({error})"
+            ) from None
+
     def default_float(self) -> Any:
         return np.float64
 

@@ -283,6 +283,14 @@ class TorchEngine(Engine):
     def owns(self, x: Any) -> bool:
         return isinstance(x, torch.Tensor)
 
+    def dense(self, x: Any) -> Array:
+        if x.layout is not torch.strided:
+            raise TypeError(
+                f"got a tensor of layout {x.layout}, shape {tuple(x.shape)}; sparse matrices are "
+                "not supported yet: x.to_dense() gives a dense one"
+            )
+        return x
+
     def default_float(self) -> Any:
         return torch.get_default_dtype()
 
