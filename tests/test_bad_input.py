@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ WRONG = [
     (lambda: normgrad.matrix_norm([[1, 2], [3]]), ValueError, "unequal lengths"),
     (lambda: normgrad.matrix_norm([["a", "b"]]), TypeError, "real or complex numbers"),
     (lambda: normgrad.matrix_norm(np.array([["x"]])), TypeError, "dtype 'str"),
-    (lambda: normgrad.matrix_norm(A.astype(object)), TypeError, "'object'.*astype"),
+    (lambda: normgrad.matrix_norm(A.astype(object)), TypeError, "got dtype 'object'"),
     (lambda: normgrad.matrix_norm(A.astype("M8[s]")), TypeError, "datetime64"),
     (lambda: normgrad.matrix_norm(A.astype(np.longdouble)), TypeError, "float64"),
     (lambda: normgrad.matrix_norm(np.ma.masked_equal(A, 0)), TypeError, "fill them first"),
@@ -92,7 +93,18 @@ WRONG = [
     (lambda: normgrad.schatten_norm(A, -1), ValueError, "at least 1"),
     (lambda: normgrad.KyFan(0), ValueError, "at least 1; got 0"),
     (lambda: normgrad.KyFan(1.5), TypeError, "integer; got 1.5"),
-    (lambda: normgrad.KyFan(True), ValueError, "got True"),
+    (lambda: normgrad.KyFan(True), TypeError, "got True"),
+    (lambda: normgrad.matrix_norm(A, normgrad.Nuclear), ValueError, r"write Nuclear\(\.\.\.\)"),
+    (lambda: normgrad.matrix_norm(A, "Nuclear"), ValueError, "did you mean 'nuc'"),
+    (lambda: normgrad.matrix_norm(A, "FRO"), ValueError, "did you mean 'fro'"),
+    (lambda: normgrad.matrix_norm(A, np.ones((50, 50))), ValueError, r"array of shape \(50, 50\)"),
+    (lambda: jax.jit(lambda x, o: normgrad.matrix_norm(x, o))(A, 2), ValueError, "static"),
+    (lambda: normgrad.schatten_norm(A, torch.tensor(2.0)), TypeError, "not differentiable"),
+    (lambda: normgrad.hvp(A, "nuc"), TypeError, "direction.*str"),
+    (lambda: normgrad.hvp(A, "nuc", A), ValueError, r"array of shape \(3, 4\)"),
+    (lambda: normgrad.prox(A, 1j, "nuc"), TypeError, "step"),
+    (lambda: normgrad.matrix_norm([torch.ones(2), torch.ones(2)]), TypeError, "torch.*stack"),
+    (lambda: normgrad.matrix_norm([[jnp.ones(()), 1.0]]), TypeError, "jax.*stack"),
     (lambda: normgrad.ky_fan_norm(A, 4), ValueError, "k = 4.*the 3 singular values.*3 x 4"),
     (lambda: normgrad.Spectral(tie_tol=0), ValueError, "tie_tol.*positive.*got 0"),
     (lambda: normgrad.Spectral(tie_tol="x"), TypeError, "tie_tol must be a real number; got 'x'"),

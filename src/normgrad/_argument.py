@@ -50,7 +50,7 @@ class Argument:
             raise TypeError(
                 f"a matrix norm needs real or complex numbers; got dtype {name!r}, shape "
                 f"{tuple(x.shape)}. Supported: integers, float16, bfloat16, float32, float64, "
-                "complex64, complex128; convert with astype"
+                "complex64, complex128; convert it to one of these"
             )
         if self.axis != (x.ndim - 2, x.ndim - 1):
             x = self.engine.moveaxis(x, self.axis, (-2, -1))
@@ -146,6 +146,11 @@ def _by_singular_values(norm: Norm, method: str) -> UnitarilyInvariantNorm:
 
 def check_direction(argument: Argument, direction: Any, axis: Any) -> Array:
     """Return a direction for the argument, of its shape, library and dtype."""
+    if isinstance(direction, (str, Norm)):
+        raise TypeError(
+            f"direction must be an array of the shape of x; got {type(direction).__name__} "
+            f"{direction!r}. The order is hvp(x, direction, ord)"
+        )
     given = Argument(direction, axis)
     if given.x.shape != argument.x.shape:
         raise ValueError(

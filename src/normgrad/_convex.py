@@ -77,6 +77,6 @@ def _step(argument: Argument, step: Any) -> Array:
             f"step must be a number, or an array that broadcasts to the batch of shape {batch}; "
             f"got shape {shape}"
         )
-    if isinstance(step, (str, bytes, list, tuple)) or step is None:
+    if isinstance(step, (str, bytes, list, tuple, complex)) or step is None:
         raise TypeError(f"step must be a nonnegative number or an array of them; got {step!r}")
     return argument.engine.number(step, argument.x, batch)

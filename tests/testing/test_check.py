@@ -1,5 +1,6 @@
 """The checker passes what is right and catches what is wrong."""
 
+import dataclasses
 from typing import Any
 
 import jax.numpy as jnp
@@ -82,18 +83,32 @@ def test_reports() -> None:
     assert isinstance(smooth, GradientCheck)
 
 
+@pytest.mark.parametrize("smallest", [1e-6, 1e-8, 1e-10, 1e-12, 1e-13])
+@pytest.mark.parametrize(
+    "ord", [-2, "nuc", normgrad.Schatten(1.1), normgrad.Schatten(1.5)], ids=str
+)
+def test_right_gradients_near_a_kink_never_fail(ord: Any, smallest: float) -> None:
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        Q, R = (np.linalg.qr(rng.standard_normal((4, 4)))[0] for _ in range(2))
+        check_grad((Q * np.array([1, 0.5, 0.2, smallest])) @ R, ord, seed=seed)
+
+
 def test_where_differences_can_not_tell() -> None:
-    """The nuclear norm bends within the smallest step, at a singular value of 1e-6."""
-    sharp = check_grad(np.diag([1.0, 1.0, 1e-6]) @ np.linalg.qr(A[:3, :3])[0], "nuc")
-    assert not sharp.conclusive
-    assert "inconclusive" in str(sharp)
-    assert check_grad(A, "nuc").conclusive
+    """A pass is inconclusive where the differences are not good to 1 %."""
+    sharp = check_grad(A, "nuc")
+    assert sharp.conclusive
+    vague = dataclasses.replace(sharp, estimates=(1e-2, 0.0), tolerances=(1e-1, 1e-8))
+    assert vague.passed
+    assert not vague.conclusive
+    assert "inconclusive" in str(vague)
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: check_grad(A, "nuc", 3), "order must be 1 or 2; got 3"),
+        (lambda: check_grad(A, "nuc", directions=0), "directions must be at least 1"),
         (lambda: check_grad(A * np.nan, "nuc"), "NaN or inf"),
         (lambda: check_grad(np.zeros((0, 3)), "nuc"), "is empty"),
         (lambda: check_grad(A, "nuk"), "ord='nuk'"),

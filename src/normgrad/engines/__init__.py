@@ -50,6 +50,8 @@ def engine_of(x: Any) -> Engine:
     TypeError
         If there is none.
     """
+    if isinstance(x, (list, tuple)):
+        _check_list(x)
     for library, load in TABLE.items():
         if library in sys.modules:
             engine = load()
@@ -57,8 +59,21 @@ def engine_of(x: Any) -> Engine:
                 return engine
     kind = f"{type(x).__module__}.{type(x).__qualname__}"
     hint = ""
-    if "scipy.sparse" in kind:
-        hint = "; sparse matrices are not supported yet: x.toarray() gives a dense one"
+    if "sparse" in kind:
+        dense = "toarray" if "scipy" in kind else "todense"
+        hint = f"; sparse matrices are not supported yet: x.{dense}() gives a dense one"
     raise TypeError(
         f"expected an array of {', '.join(TABLE)}, or nested lists of numbers; got {kind}{hint}"
     )
+
+
+def _check_list(x: Any) -> None:
+    """Raise TypeError if nested lists hold arrays of a library that differentiates."""
+    while isinstance(x, (list, tuple)) and len(x):
+        x = x[0]
+    for library, load in TABLE.items():
+        if library != "numpy" and library in sys.modules and load().owns(x):
+            raise TypeError(
+                f"got a list of {library} arrays, which would lose what they are part of; make "
+                "one array of them first, with stack"
+            )

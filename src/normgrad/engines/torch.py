@@ -274,6 +274,11 @@ def _value_and_gradient(rule: NormRule, x: Any) -> tuple[Any, Any]:
     return value, G
 
 
+def _is_symbolic(x: Any) -> bool:
+    """Whether x stands for a tensor that is not there yet: in a compiler, or without storage."""
+    return torch.compiler.is_compiling() or x.is_meta
+
+
 @final
 class TorchEngine(Engine):
     """PyTorch tensors."""
@@ -308,22 +313,22 @@ class TorchEngine(Engine):
         return torch.as_tensor(t, dtype=real.dtype, device=like.device).expand(shape)
 
     def value(self, rule: NormRule, x: Array) -> Array:
-        if torch.compiler.is_compiling():
+        if _is_symbolic(x):
             return torch_compile.value(rule, x)
         return _value(rule, x)
 
     def value_and_gradient(self, rule: NormRule, x: Array) -> tuple[Array, Array]:
-        if torch.compiler.is_compiling():
+        if _is_symbolic(x):
             return torch_compile.value_and_gradient(rule, x)
         return _value_and_gradient(rule, x)
 
     def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:
-        if torch.compiler.is_compiling():
+        if _is_symbolic(x):
             return torch_compile.hessian_product(rule, x, E)
         return _derivative(_Memory(rule), E, x)
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
-        if torch.compiler.is_compiling():
+        if _is_symbolic(x):
             return torch_compile.prox(rule, x, t)
         return _Prox.apply(x, t, rule)
 

@@ -67,10 +67,44 @@ def resolve(ord: Any) -> Norm:
         return ALIASES[ord]
     names = ", ".join(repr(name) for name in ALIASES)
     raise ValueError(
-        f"ord={ord!r} is not a matrix norm. Valid: {names}, or a norm object: Frobenius(), "
-        "Spectral(), Nuclear(), Schatten(p), KyFan(k). "
+        f"ord={_short(ord)} is not a matrix norm{_hint(ord)}. Valid: {names}, or a norm object: "
+        "Frobenius(), Spectral(), Nuclear(), Schatten(p), KyFan(k). "
         "A Schatten p norm is written Schatten(p), never as a bare number"
     )
+
+
+_MEANT = {
+    "nuclear": "'nuc'",
+    "trace": "'nuc'",
+    "frobenius": "'fro'",
+    "spectral": "2",
+    "inf": "float('inf')",
+    "-inf": "-float('inf')",
+}
+
+
+def _hint(ord: Any) -> str:
+    """Return what was probably meant."""
+    if isinstance(ord, str):
+        lower = ord.lower()
+        meant = repr(lower) if lower in ALIASES else _MEANT.get(lower)
+        return f"; did you mean {meant}?" if meant else ""
+    if isinstance(ord, type) and issubclass(ord, Norm):
+        return f", but a class of them: write {ord.__name__}(...)"
+    if "Tracer" in type(ord).__name__:
+        return (
+            ", but a number that is being traced, and the norm must be known before; mark it "
+            "static (jax.jit(..., static_argnames='ord'))"
+        )
+    return ""
+
+
+def _short(ord: Any) -> str:
+    """Return a representation of one line."""
+    if hasattr(ord, "shape"):
+        return f"(an array of shape {tuple(ord.shape)})"
+    text = repr(ord)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _simplest(norm: Norm) -> Norm:

@@ -108,7 +108,9 @@ def set_number(norm: Norm, field: str) -> None:
     """
     value = getattr(norm, field)
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
-        raise TypeError(f"{type(norm).__name__} {field} must be a real number; got {value!r}")
+        traced = "Tracer" in type(value).__name__ or hasattr(value, "requires_grad")
+        hint = "; it is not differentiable, and must be known beforehand" if traced else ""
+        raise TypeError(f"{type(norm).__name__} {field} must be a real number; got {value!r}{hint}")
     object.__setattr__(norm, field, float(value))
 
 

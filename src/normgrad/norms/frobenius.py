@@ -63,7 +63,7 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
 
     def _shrink(self, value: Array, t: Array) -> Array:
         """Return ``(1 - t / ||A||)_+``."""
-        return namespace(value).astype(value > t, value.dtype) * divide(value - t, value)
+        return namespace(value).where(value > t, divide(value - t, value), 0.0)
 
     # --- of singular values ---
 

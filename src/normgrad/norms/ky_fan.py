@@ -51,8 +51,10 @@ class KyFan(UnitarilyInvariantNorm):
         try:
             k = operator.index(self.k)
         except TypeError:
-            raise TypeError(f"Ky Fan k must be an integer; got {self.k!r}") from None
-        if isinstance(self.k, bool) or k < 1:
+            k = None
+        if k is None or isinstance(self.k, bool):
+            raise TypeError(f"Ky Fan k must be an integer; got {self.k!r}")
+        if k < 1:
             raise ValueError(f"Ky Fan k must be at least 1; got {self.k!r}")
         object.__setattr__(self, "k", k)
 

@@ -56,7 +56,7 @@ class Nuclear(UnitarilyInvariantNorm):
         kept = xp.astype(s > step[..., None], s.dtype)
         infinity = xp.full_like(step, float("inf"))
         curvature = Curvature(
-            kept * (s - step[..., None]),
+            xp.where(kept > 0, s - step[..., None], 0.0),
             kept,
             clip_differences(s, step, infinity),
             xp.zeros_like(s),

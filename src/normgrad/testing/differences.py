@@ -15,7 +15,7 @@ class Difference(NamedTuple):
     """A derivative by central differences, and the size of its error.
 
     `backward` and `forward` are the one-sided quotients at the smallest step; `kink` says
-    that they differ by more than that step explains.
+    that they differ by more than that step explains, and then `error` is theirs.
     """
 
     value: Any
@@ -33,31 +33,32 @@ def central_difference(f: Callable[[float], Any], noise: float) -> Difference:
     steps are tried too, for a kink that is near but not at 0; the smallest error wins.
     """
     tried = [_romberg(f, step, noise) for step in _LARGEST_STEPS]
-    return min(tried, key=lambda d: (d.kink, d.error))
+    smooth = [difference for difference in tried if not difference.kink]
+    return min(smooth, key=lambda difference: difference.error) if smooth else tried[-1]
 
 
 def _romberg(f: Callable[[float], Any], step: float, noise: float) -> Difference:
     steps = [step, step / 2, step / 4]
     center = f(0.0)
-    plus, minus = [f(h) for h in steps], [f(-h) for h in steps]
-    h = steps[-1]
-    first = [(p - q) / (2 * h) for p, q, h in zip(plus, minus, steps, strict=True)]
+    ahead = [(f(h) - center) / h for h in steps]
+    behind = [(center - f(-h)) / h for h in steps]
+    rounding = 2 * noise / steps[-1]
+    first = [(a + b) / 2 for a, b in zip(ahead, behind, strict=True)]
     second = [b + (b - a) / 3 for a, b in pairwise(first)]
     third = second[1] + (second[1] - second[0]) / 15
     error = _size(third - second[1])
-    if _size(first[0] - first[1]) < 3 * _size(first[1] - first[2]):
+    change = _size(first[1] - first[2])
+    ratio = _size(first[0] - first[1]) / change if change else 4.0
+    if ratio < 3:
         # halving the step does not divide the error by 4: f is not smooth enough for the
-        # scheme, as a Schatten norm at a singular matrix
-        error = max(error, 2 * _size(first[1] - first[2]))
-    # the second difference over h falls like h where f is smooth, and stays at a kink
-    bend = [_size(p - 2 * center + q) / h for p, q, h in zip(plus, minus, steps, strict=True)]
-    return Difference(
-        third,
-        error + 2 * noise / h,
-        (center - minus[-1]) / h,
-        (plus[-1] - center) / h,
-        bend[-1] > 0.75 * bend[-2] and bend[-1] > 100 * noise / h,
-    )
+        # scheme, as a Schatten norm near a singular matrix. What is left is a geometric series
+        error = max(error, change / max(ratio - 1, 0.02))
+    # the one-sided quotients meet like h where f is smooth, and stay apart at a kink
+    apart = [_size(a - b) for a, b in zip(ahead, behind, strict=True)]
+    kink = apart[-1] > 0.75 * apart[-2] and apart[-1] > 50 * rounding
+    if kink:
+        error = max(_size(ahead[1] - ahead[2]), _size(behind[1] - behind[2]))
+    return Difference(third, error + rounding, behind[-1], ahead[-1], kink)
 
 
 def _size(x: Any) -> float:

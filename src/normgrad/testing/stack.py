@@ -1,5 +1,6 @@
 """The matrices of one check, and the errors found at them."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,9 +8,12 @@ import numpy as np
 from normgrad._api import grad, matrix_norm
 from normgrad.arithmetic import shift
 from normgrad.norms import Norm, UnitarilyInvariantNorm
-from normgrad.testing.differences import central_difference
+from normgrad.testing.differences import Difference, central_difference
+from normgrad.testing.paths import Path, Paths
 
 __all__ = ["Stack"]
+
+_EPS = float(np.finfo(float).eps)
 
 
 class Stack:
@@ -25,6 +29,7 @@ class Stack:
         self.batch = A.shape[:-2]
         self.exponent = np.frexp(np.max(np.abs(A), axis=(-2, -1)))[1]
         self.A = self.flat(shift(A, -self.exponent))
+        self.paths = [Paths(M) for M in self.A]
         self.kinks = np.zeros(len(self.A), dtype=bool)
         self.errors, self.estimates = [0.0, 0.0], [0.0, 0.0]
 
@@ -43,60 +48,61 @@ class Stack:
             E = E + 1j * rng.integers(-31, 32, self.A.shape) / 32
         return E
 
-    def check_first(self, G: Any, E: Any) -> None:
+    def check_first(self, G: Any, rng: np.random.Generator) -> None:
         """Compare ``Re<G, E>`` with the differences of values, and ``Re<G, A>`` with the value."""
+        E = self.random(rng)
         for i, (A, G_i, E_i) in enumerate(zip(self.A, self.flat(G), E, strict=True)):
             value = float(matrix_norm(A, self.norm))
-            scale = float(np.linalg.norm(E_i))
-            noise = 2 * np.finfo(float).eps * max(value, 1.0) * A.shape[-1] ** 0.5
-
-            def along(h: float, A: Any = A, E_i: Any = E_i) -> float:
-                return float(matrix_norm(A + h * E_i, self.norm))
-
-            difference = central_difference(along, noise)
-            slope, error = _real_inner(G_i, E_i), difference.error
+            noise = 2 * _EPS * max(value, 1.0) * A.shape[-1] ** 0.5
+            difference = central_difference(_values(self.norm, _line(A, E_i)), noise)
             self.kinks[i] |= difference.kink
-            if difference.kink:
-                low, high = sorted((difference.backward, difference.forward))
-                miss, error = max(low - slope, slope - high, 0.0), noise * 2**23
-            else:
-                miss = abs(slope - difference.value)
-            self._record(1, miss / scale, error / scale)
+            self._compare_slopes(G_i, E_i, difference, blurred=self.paths[i].blurred)
             if isinstance(self.norm, UnitarilyInvariantNorm):
+                path, E_i = self.paths[i].random(rng)
+                difference = central_difference(_values(self.norm, path), noise)
+                self._compare_slopes(G_i, E_i, difference, blurred=False)
                 euler = abs(_real_inner(G_i, A) - value) / max(float(np.linalg.norm(A)), 1.0)
                 self._record(1, euler, 0.0)
 
-    def check_second(self, hessian_product: Any, rng: np.random.Generator) -> None:
-        """Compare the product with the differences of gradients, in a random direction.
+    def _compare_slopes(self, G: Any, E: Any, difference: Difference, blurred: bool) -> None:
+        slope, scale = _real_inner(G, E), max(float(np.linalg.norm(E)), 1.0)
+        if difference.kink:
+            low, high = sorted((difference.backward, difference.forward))
+            self._record(1, max(low - slope, slope - high, 0.0) / scale, difference.error / scale)
+        elif not blurred:
+            self._record(1, abs(slope - difference.value) / scale, difference.error / scale)
 
-        `hessian_product` takes a direction as given and returns the product so.
+    def check_second(self, hessian_product: Any, rng: np.random.Generator) -> None:
+        """Compare the product with the differences of gradients, in two directions.
+
+        `hessian_product` takes a direction as given and returns the product so. The first
+        direction is random, where the differences can resolve the norm along a line; the
+        second keeps every tie and every zero, where there are singular values.
         """
         E = self.random(rng)
-        turns: dict[int, tuple[Any, Any]] = {}
-        for i in map(int, np.flatnonzero(self.kinks)):
-            # along exp(hX) A exp(hY) the singular values stay as they are
-            turns[i] = tuple(_skew(rng, n, np.iscomplexobj(self.A)) for n in self.A.shape[-2:])
-            E[i] = turns[i][0] @ self.A[i] + self.A[i] @ turns[i][1]
         dG = self.flat(hessian_product(self.as_given(E)))
         for i, (A, E_i, dG_i) in enumerate(zip(self.A, E, dG, strict=True)):
-            if self.kinks[i] and not isinstance(self.norm, UnitarilyInvariantNorm):
-                continue
+            if not self.kinks[i] and not self.paths[i].blurred:
+                self._compare_products(A, E_i, dG_i, _line(A, E_i))
+        if isinstance(self.norm, UnitarilyInvariantNorm):
+            paths, directions = zip(*(path.random(rng) for path in self.paths), strict=True)
+            E = np.stack(directions)
+            dG = self.flat(hessian_product(self.as_given(E)))
+            for A, E_i, dG_i, path in zip(self.A, E, dG, paths, strict=True):
+                self._compare_products(A, E_i, dG_i, path)
 
-            def along(h: float, i: int = i, A: Any = A, E_i: Any = E_i) -> Any:
-                if i in turns:
-                    X, Y = turns[i]
-                    return grad(_exponential(h * X) @ A @ _exponential(h * Y), self.norm)
-                return grad(A + h * E_i, self.norm)
-
-            difference = central_difference(along, 8 * np.finfo(float).eps)
-            self.kinks[i] |= difference.kink
-            if difference.kink:
-                continue
-            scale = max(float(np.linalg.norm(dG_i)), float(np.linalg.norm(difference.value)))
-            if np.any(A):
-                scale = max(scale, float(np.linalg.norm(E_i) / np.linalg.norm(A)))
-            miss = float(np.linalg.norm(dG_i - difference.value))
-            self._record(2, miss / max(scale, 1.0), difference.error / max(scale, 1.0))
+    def _compare_products(self, A: Any, E: Any, dG: Any, path: Path) -> None:
+        gradients = [grad(A, self.norm), grad(path(0.0), self.norm)]
+        noise = 8 * _EPS + float(np.linalg.norm(gradients[0] - gradients[1]))
+        difference = central_difference(lambda h: grad(path(h), self.norm), noise)
+        if difference.kink:
+            return
+        sizes = [np.linalg.norm(dG), np.linalg.norm(difference.value)]
+        if np.any(A):
+            sizes.append(np.linalg.norm(E) / np.linalg.norm(A))
+        scale = max(*map(float, sizes), 1.0)
+        miss = float(np.linalg.norm(dG - difference.value))
+        self._record(2, miss / scale, difference.error / scale)
 
     def _record(self, order: int, error: float, estimate: float) -> None:
         # (error > worst is false for a NaN, which must not pass)
@@ -109,14 +115,9 @@ def _real_inner(a: Any, b: Any) -> float:
     return float(np.sum(np.real(np.conj(a) * b)))
 
 
-def _skew(rng: np.random.Generator, n: int, is_complex: bool) -> Any:
-    """Return a random skew-Hermitian matrix of norm about 1."""
-    X = rng.standard_normal((n, n)) + (1j * rng.standard_normal((n, n)) if is_complex else 0)
-    return (X - X.conj().T) / (4 * n**0.5)
+def _line(A: Any, E: Any) -> Path:
+    return lambda h: A + h * E
 
 
-def _exponential(X: Any) -> Any:
-    """Return the exponential of a skew-Hermitian matrix, real if X is."""
-    w, Q = np.linalg.eigh(1j * X)
-    unitary = (Q * np.exp(-1j * w)) @ Q.conj().T
-    return unitary if np.iscomplexobj(X) else unitary.real
+def _values(norm: Norm, path: Path) -> Callable[[float], float]:
+    return lambda h: float(matrix_norm(path(h), norm))
