@@ -10,6 +10,7 @@ Batching is native to the rules, so every `vmap` rule moves the mapped axis to t
 """
 
 import inspect
+from collections.abc import Callable
 from typing import Any, final
 
 import torch
@@ -28,6 +29,12 @@ def _bound_once(function: type) -> type:
     forward: Any = function.forward  # type: ignore[attr-defined]
     forward.__signature__ = inspect.signature(forward)
     return function
+
+
+@torch.compiler.disable
+def _untraced(f: Callable[..., Any], *arguments: Any) -> Any:
+    """Call f out of reach of the compiler, which else picks it up under torch.func transforms."""
+    return f(*arguments)
 
 
 def _inner(a: Any, b: Any) -> Any:
@@ -70,6 +77,10 @@ class _Memory:
         derivative, in_t = self._kept
         return derivative, in_t
 
+    def apply(self, E: Any, *operands: Any) -> Any:
+        """Return the derivative in the matrix, in the direction E."""
+        return self.derivative(*operands)[0](E)
+
 
 def _front(x: Any, dim: int | None, size: int) -> Any:
     """Move the mapped axis to the front, or make one of stride 0."""
@@ -93,7 +104,9 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Any, rule: NormRule, want_gradient: bool) -> Any:
-        return rule.value_and_gradient(x) if want_gradient else (rule.value(x), None)
+        if want_gradient:
+            return _untraced(rule.value_and_gradient, x)
+        return _untraced(rule.value, x), None
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -167,7 +180,7 @@ class _Derivative(torch.autograd.Function):
 
     @staticmethod
     def forward(memory: _Memory, E: Any, *operands: Any) -> Any:
-        return memory.derivative(*operands)[0](E)
+        return _untraced(memory.apply, E, *operands)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -205,7 +218,7 @@ class _Prox(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Any, t: Any, rule: ProxRule) -> Any:
-        return rule.prox(x, t)
+        return _untraced(rule.prox, x, t)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -244,7 +257,7 @@ class _ProxStep(torch.autograd.Function):
 
     @staticmethod
     def forward(memory: _Memory, x: Any, t: Any) -> Any:
-        return memory.derivative(x, t)[1]
+        return _untraced(memory.derivative, x, t)[1]
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
