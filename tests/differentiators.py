@@ -142,7 +142,7 @@ class Autograd:
 
     def prox_jvp(self, A: Any, t: float, E: Any, dt: float, ord: Any) -> Any:
         in_A = autograd.make_jvp(lambda x: normgrad.prox(x, t, ord))(A)(E)[1]
-        in_t = autograd.make_jvp(lambda t: normgrad.prox(A + 0 * t, t, ord))(t)(dt)[1]
+        in_t = autograd.make_jvp(lambda t: normgrad.prox(A, t, ord))(t)(dt)[1]
         return in_A + in_t
 
 

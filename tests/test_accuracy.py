@@ -165,3 +165,24 @@ def test_singular_values_of_any_grading_count_as_they_should(rng: Any) -> None:
     np.testing.assert_allclose(shared, U[:, :2] @ V[:, :2].T / 2, atol=1e-12)
     almost = (U * np.array([1.0, 1 - 2e-16, 0.5, 0.1])) @ V.T
     np.testing.assert_allclose(normgrad.grad(almost, 2), U[:, :2] @ V[:, :2].T / 2, atol=1e-12)
+
+
+@pytest.mark.parametrize("p", [1 + 1e-9, 1.001, 50.0, 1e4, 1e8, 1e12, 1e16])
+def test_schatten_of_any_p_at_a_tie(p: float) -> None:
+    """(s/phi)^(p-1) must not amplify the rounding of phi."""
+    norm = normgrad.Schatten(p)
+    value, G = normgrad.value_and_grad(np.diag([3.0, 3.0, 1.0]), norm)
+    with mp.workdps(50):
+        total = 2 + mp.mpf(1) / 3 ** mp.mpf(p)
+        tied = float(total ** (1 / mp.mpf(p) - 1))
+        phi = float(3 * total ** (1 / mp.mpf(p)))
+    assert float(value) == pytest.approx(phi, rel=1e-14)
+    np.testing.assert_allclose(np.diag(G)[:2], tied, rtol=1e-13)
+    A = np.diag([3.0, 3.0, 1.0])
+    X = np.array([[0, 1, 2], [-1, 0, 1], [-2, -1, 0.0]])
+    np.testing.assert_allclose(normgrad.hvp(A, X @ A, norm), X @ G, atol=1e-13)
+
+
+def test_ky_fan_tie_with_a_zero_in_it() -> None:
+    G = normgrad.grad(np.diag([1, 0.005, 0]), normgrad.KyFan(2, tie_tol=1e-2))
+    np.testing.assert_array_equal(np.diag(G), [1, 1, 0])

@@ -5,6 +5,7 @@ import importlib
 import pkgutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import normgrad
+from normgrad.norms import Curvature, UnitarilyInvariantNorm
 
 SOURCE = Path(normgrad.__file__).parent
 OPTIONAL = ("torch", "jax", "jaxlib", "autograd", "scipy", "matplotlib", "typer", "rich", "PIL")
@@ -117,30 +119,27 @@ def test_layers_point_one_way() -> None:
     assert done.returncode == 0, done.stdout
 
 
+@dataclass(frozen=True)
+class Weighted(UnitarilyInvariantNorm):
+    """2 s_1 + s_2 + s_3 + ..."""
+
+    top: float = 2.0
+
+    def value(self, s: Any) -> Any:
+        return s.sum(-1) + (self.top - 1) * s[..., 0]
+
+    def slope(self, s: Any, tie: float) -> Any:
+        first = s >= s[..., :1] * (1 - tie)
+        share = (self.top - 1) / first.sum(-1)[..., None]
+        return (s > 0) * 1.0 + first * share
+
+    def curvature(self, s: Any, tie: float) -> Curvature:
+        return Curvature.piecewise_linear(s, self.slope(s, tie))
+
+
 def test_a_norm_of_ones_own() -> None:
     """A user's norm needs its file alone: value, slope and curvature of a gauge."""
-    from dataclasses import dataclass
-
     import torch
-
-    from normgrad.norms import Curvature, UnitarilyInvariantNorm
-
-    @dataclass(frozen=True)
-    class Weighted(UnitarilyInvariantNorm):
-        """2 s_1 + s_2 + s_3 + ..."""
-
-        top: float = 2.0
-
-        def value(self, s: Any) -> Any:
-            return s.sum(-1) + (self.top - 1) * s[..., 0]
-
-        def slope(self, s: Any, tie: float) -> Any:
-            first = s >= s[..., :1] * (1 - tie)
-            share = (self.top - 1) / first.sum(-1)[..., None]
-            return (s > 0) * 1.0 + first * share
-
-        def curvature(self, s: Any, tie: float) -> Curvature:
-            return Curvature.piecewise_linear(s, self.slope(s, tie))
 
     A = np.array([[3.0, 1.0], [0.0, 2.0], [1.0, 1.0]])
     s = np.linalg.svd(A, compute_uv=False)

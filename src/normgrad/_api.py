@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from normgrad._argument import Argument, check_direction, norm_rule
+from normgrad._argument import Argument, norm_rule, with_direction
 from normgrad._explain import Explanation, explain_rule
 from normgrad.arithmetic import Array
 
@@ -172,9 +172,8 @@ def hvp(
     array([[ 0.,  1.],
            [-1.,  0.]])
     """
-    argument = Argument(x, axis)
+    argument, E = with_direction(x, direction, axis)
     rule = norm_rule(argument, ord, method)
-    E = check_direction(argument, direction, axis)
     return argument.like_matrix(argument.engine.hessian_product(rule, argument.x, E))
 
 

@@ -18,7 +18,7 @@ from normgrad.engines import Engine, engine_of
 from normgrad.factorizations import check_method
 from normgrad.norms import EntrywiseNorm, Norm, UnitarilyInvariantNorm, resolve
 
-__all__ = ["Argument", "check_direction", "norm_rule", "prox_rule"]
+__all__ = ["Argument", "norm_rule", "prox_rule", "with_direction"]
 
 _COMPUTED_IN = {"float16": "float32", "bfloat16": "float32", "complex32": "complex64"}
 """Dtypes that are computed in another and cast back."""
@@ -33,8 +33,8 @@ class Argument:
     x: Array
     dtype: str
 
-    def __init__(self, x: Any, axis: Any) -> None:
-        self.engine = engine_of(x)
+    def __init__(self, x: Any, axis: Any, engine: Engine | None = None) -> None:
+        self.engine = engine_of(x) if engine is None else engine
         x = self.engine.dense(x)
         self.axis = _two_axes(axis, x.ndim, tuple(x.shape))
         name = _dtype_name(x)
@@ -144,23 +144,19 @@ def _by_singular_values(norm: Norm, method: str) -> UnitarilyInvariantNorm:
     )
 
 
-def check_direction(argument: Argument, direction: Any, axis: Any) -> Array:
-    """Return a direction for the argument, of its shape, library and dtype."""
+def with_direction(x: Any, direction: Any, axis: Any) -> tuple[Argument, Array]:
+    """Return a matrix argument and a direction, of the same shape, library and dtype."""
     if isinstance(direction, (str, Norm)):
         raise TypeError(
             f"direction must be an array of the shape of x; got {type(direction).__name__} "
             f"{direction!r}. The order is hvp(x, direction, ord)"
         )
-    given = Argument(direction, axis)
+    engine = engine_of(x, direction)
+    argument, given = Argument(x, axis, engine), Argument(direction, axis, engine)
     if given.x.shape != argument.x.shape:
         raise ValueError(
             f"direction must have the shape of x, {tuple(argument.x.shape)}; "
             f"got {tuple(given.x.shape)} (matrix axes last)"
-        )
-    if given.engine is not argument.engine:
-        raise TypeError(
-            f"x is an array of {argument.engine.name}, direction one of {given.engine.name}; "
-            "both must be of one library"
         )
     complex_x, complex_E = ("complex" in a.dtype for a in (argument, given))
     if complex_E and not complex_x:
@@ -168,4 +164,4 @@ def check_direction(argument: Argument, direction: Any, axis: Any) -> Array:
             f"direction is {given.dtype} but x is {argument.dtype}: a real matrix can only move "
             "in real directions; pass direction.real, or a complex x"
         )
-    return argument.engine.astype(given.x, argument.x.dtype)
+    return argument, engine.astype(given.x, argument.x.dtype)

@@ -4,6 +4,7 @@ from typing import Any
 
 from normgrad._argument import Argument, prox_rule
 from normgrad.arithmetic import Array
+from normgrad.engines import engine_of
 
 __all__ = ["prox"]
 
@@ -57,18 +58,11 @@ def prox(
     array([[1., 0.],
            [0., 0.]])
     """
-    argument = Argument(x, axis)
+    _check_step(step)
+    argument = Argument(x, axis, engine_of(x, step))
     rule = prox_rule(argument, ord, method)
-    t = _step(argument, step)
-    return argument.like_matrix(argument.engine.prox(rule, argument.x, t))
-
-
-def _step(argument: Argument, step: Any) -> Array:
-    """Return the step as an array with the shape of the batch."""
-    if isinstance(step, (int, float)) and not step >= 0:
-        raise ValueError(f"step must be a nonnegative number; got {step!r}")
     batch = tuple(argument.x.shape[:-2])
-    shape = tuple(getattr(step, "shape", ()))
+    shape = () if isinstance(step, (int, float)) else tuple(getattr(step, "shape", ()))
     fits = len(shape) <= len(batch) and all(
         a in (1, b) for a, b in zip(shape[::-1], batch[::-1], strict=False)
     )
@@ -77,6 +71,12 @@ def _step(argument: Argument, step: Any) -> Array:
             f"step must be a number, or an array that broadcasts to the batch of shape {batch}; "
             f"got shape {shape}"
         )
+    t = argument.engine.number(step, argument.x, batch)
+    return argument.like_matrix(argument.engine.prox(rule, argument.x, t))
+
+
+def _check_step(step: Any) -> None:
     if isinstance(step, (str, bytes, list, tuple, complex)) or step is None:
         raise TypeError(f"step must be a nonnegative number or an array of them; got {step!r}")
-    return argument.engine.number(step, argument.x, batch)
+    if isinstance(step, (int, float)) and not step >= 0:
+        raise ValueError(f"step must be a nonnegative number; got {step!r}")

@@ -30,12 +30,13 @@ def test_report_is_that_of_the_library(cli, saved):
     assert cli("check", saved, "--ord", "nuc").out == f"{check_grad(A, 'nuc')}\n"
 
 
-def test_status_is_1_if_it_does_not_pass(cli, saved, monkeypatch):
+@pytest.mark.parametrize(("passed", "conclusive"), [(False, True), (True, False)])
+def test_status_is_1_if_it_does_not_pass(cli, saved, monkeypatch, passed, conclusive):
     class Report:
-        passed = False
-
         def __str__(self) -> str:
             return "FAILED [as told]"
+
+    Report.passed, Report.conclusive = passed, conclusive
 
     def failing(x, *arguments, strict, **options):
         assert np.array_equal(x, A)
@@ -45,6 +46,14 @@ def test_status_is_1_if_it_does_not_pass(cli, saved, monkeypatch):
     monkeypatch.setattr(module, "check_grad", failing)
     outcome = cli("check", saved)
     assert (outcome.status, outcome.out, outcome.err) == (1, "FAILED [as told]\n", "")
+
+
+def test_names_are_told(cli, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("x,y\n1,2\n3,4\n5,7\n")
+    outcome = cli("check", path)
+    assert outcome.status == 0
+    assert outcome.facts["note"] == "line 1 taken as column names"
 
 
 def test_integers_and_batches(cli, tmp_path):

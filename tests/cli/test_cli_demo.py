@@ -9,11 +9,15 @@ import numpy as np
 import pytest
 
 import normgrad
+from normgrad.cli.demo import command
 from normgrad.cli.demo.completion import complete, rank_of
 from normgrad.cli.demo.peers import PEERS, installed_peers
-from normgrad.cli.demo.table import NORMS
+from normgrad.cli.demo.picture import draw
+from normgrad.cli.demo.table import NORMS, Row
 from normgrad.cli.demo.terrain import load_terrain
 from normgrad.cli.demo.timing import one_thread, race
+from normgrad.cli.output import console
+from normgrad.testing import check_grad
 
 pytest.importorskip("matplotlib")
 
@@ -33,6 +37,11 @@ def test_the_whole_demo(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     x = load_terrain().elevation
+    told = " ".join(done.stdout.split())
+    assert told.index("errors: on a sample of it, 58 x 34") < told.index("Frobenius")
+    assert "textbook formula on its SVD" in told
+    assert "none: no factorization" in told
+    assert ("the library lacks" in told) == (set(installed_peers()) > {"NumPy"})
     for name, norm in NORMS.items():
         row = next(line for line in done.stdout.splitlines() if line.lstrip().startswith(name))
         fields = row.split()[len(name.split()) :]
@@ -54,6 +63,33 @@ def test_the_whole_demo(tmp_path):
     pixels = imread(picture)
     assert min(pixels.shape[:2]) > 1000
     assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 200
+
+
+def test_picture_tells_the_error_and_the_baseline(tmp_path, monkeypatch):
+    from matplotlib.figure import Figure
+
+    titles = []
+
+    def save(figure, path, **_: object):
+        titles.extend(axes.get_title() for axes in figure.axes)
+        path.touch()
+
+    monkeypatch.setattr(Figure, "savefig", save)
+    part = load_terrain().middle(20, 20)
+    seen = np.eye(20) == 0
+    draw(tmp_path / "a.png", part, seen, part.elevation, 20, 0.0421, 0.287)
+    assert "Recovered: 4.2% error on hidden pixels; mean fill 29%" in titles
+
+
+@pytest.mark.parametrize("peers", [("NumPy",), ("NumPy", "PyTorch")])
+def test_dash_is_explained_if_there_is_one(monkeypatch, capsys, peers):
+    report = check_grad(np.eye(2))
+    line = Row("Schatten 3", 1.0, report, "svd", {"normgrad": 1.0, "NumPy": 1.0})
+    monkeypatch.setattr(command, "installed_peers", lambda: peers)
+    monkeypatch.setattr(command, "rows", lambda *_: iter([line]))
+    command._show_norms(load_terrain(), console())
+    told = " ".join(capsys.readouterr().out.split())
+    assert ("- : the library lacks the norm." in told) == (len(peers) == 2)
 
 
 def test_terrain():

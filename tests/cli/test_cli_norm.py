@@ -136,38 +136,15 @@ def test_nan_is_told(cli, tmp_path, bad, words):
     assert np.isnan(np.load(target)).all()
 
 
-B = np.array([[1.0, -2.5, 3e4], [4.0, 0.0, 6.0]])
-
-
 @pytest.mark.parametrize(
-    ("name", "text"),
-    [
-        ("a.csv", "1,-2.5,3e4\n4,0,6\n"),
-        ("a.csv", "x,y,z\n1,-2.5,3e4\n4,0,6"),
-        ("a.csv", "\ufeff1,-2.5,3e4\r\n4,0,6\r\n"),
-        ("a.csv", "1;-2.5;3e4\n4;0;6\n"),
-        ("a.csv", '"x, in m","y","z"\n"1","-2.5","3e4"\n4,0,6\n'),
-        ("a.CSV", "# measured today\n1,-2.5,3e4  # first\n\n4,0,6\n\n"),
-        ("a.tsv", "x\ty\tz\n1\t-2.5\t3e4\n4\t0\t6\n"),
-        ("a.txt", "  1   -2.5 3e4\n  4    0   6\n"),
-        ("a.txt", "x y z\n1 -2.5 3e4\n4 0 6\n"),
-        ("a.txt", "1, -2.5, 3e4\n4, 0, 6\n"),
-    ],
+    ("ord", "name"),
+    [("nuc", "nuclear norm"), ("1", "largest absolute column sum"), ("kyfan:2", "Ky Fan 2 norm")],
 )
-def test_text(cli, tmp_path, name, text):
-    path = tmp_path / name
-    path.write_bytes(text.encode())
-    outcome = cli("norm", path, "--ord", "nuc")
-    assert outcome.facts["shape"] == "2 x 3"
-    assert float(outcome.facts["value"]) == float(normgrad.matrix_norm(B, "nuc"))
+def test_norm_is_named_in_words(cli, saved, ord, name):
+    assert cli("norm", saved, "--ord", ord).facts["norm"] == name
 
 
-def test_text_of_one_column_is_a_matrix(cli, tmp_path):
-    path = tmp_path / "a.csv"
-    path.write_text("3\n4\n")
-    outcome = cli("norm", path, "--ord", "2")
-    assert outcome.facts["shape"] == "2 x 1"
-    assert float(outcome.facts["value"]) == 5
+B = np.array([[1.0, -2.5, 3e4], [4.0, 0.0, 6.0]])
 
 
 @pytest.mark.parametrize("sparse", [True, False])
@@ -188,6 +165,27 @@ def test_matrix_market_too_large_when_dense(cli, tmp_path):
     header = "%%MatrixMarket matrix coordinate real general\n"
     path.write_text(header + "1000000 1000000 1\n1 1 2.0\n")
     cli("norm", path).says_once("1000000 x 1000000", "GiB")
+
+
+@pytest.mark.parametrize("format", ["csr", "csc", "coo", "bsr", "dia"])
+def test_sparse_npz(cli, tmp_path, format):
+    sparse = pytest.importorskip("scipy.sparse")
+    path = tmp_path / "a.npz"
+    sparse.save_npz(path, sparse.coo_array(B).asformat(format))
+    outcome = cli("norm", path, "--ord", "nuc")
+    assert float(outcome.facts["value"]) == float(normgrad.matrix_norm(B, "nuc"))
+    assert "sparse matrix" in outcome.facts["note"]
+
+
+def test_sparse_npz_with_faults(cli, tmp_path):
+    sparse = pytest.importorskip("scipy.sparse")
+    large, damaged = tmp_path / "a.npz", tmp_path / "b.npz"
+    sparse.save_npz(large, sparse.coo_array(([1.0], ([0], [0])), shape=(10**6, 10**6)))
+    cli("norm", large).says_once("1000000 x 1000000", "GiB")
+    matrix = sparse.csr_array(B)
+    matrix.indices[0] = 10**6
+    sparse.save_npz(damaged, matrix)
+    cli("norm", damaged).says_once(str(damaged), "damaged")
 
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5
@@ -215,6 +213,9 @@ def test_modes_of_images(cli, tmp_path, mode):
         image.fromarray(GREY).convert(mode).save(path)
         x = (GREY >= 128).astype(float) if mode == "1" else GREY
     outcome = cli("norm", path, "--ord", "inf")
+    note = outcome.facts.get("note", "")
+    assert ("colour image reduced to grey" in note) == (mode in ("RGB", "RGBA", "P", "CMYK"))
+    assert ("transparency" in note) == (mode == "LA")
     expected = float(normgrad.matrix_norm(x.astype(float), np.inf))
     if mode == "1":  # dithered
         assert float(outcome.facts["value"]) <= 8

@@ -7,7 +7,7 @@ import pytest
 
 import normgrad
 from normgrad.cli.app import app
-from normgrad.cli.errors import one_line
+from normgrad.cli.errors import INSTALL, one_line
 
 
 def test_without_arguments_the_help_is_shown(cli):
@@ -66,7 +66,9 @@ def test_missing_extra_is_told_in_one_line(module):
     done = run_python(code)
     assert done.returncode == 1
     assert done.stdout == ""
-    assert done.stderr == f"normgrad: {module} is missing; install normgrad[cli]\n"
+    assert done.stderr == f"normgrad: {module} is missing; {INSTALL}\n"
+    assert '"normgrad[cli]"' in done.stderr
+    assert '".[cli]"' in done.stderr
 
 
 def test_module_runs_as_a_program():
@@ -91,7 +93,7 @@ def test_missing_reader_names_the_extra(cli, monkeypatch, tmp_path, module):
     path = tmp_path / ("a.png" if module == "PIL.Image" else "a.mtx")
     path.write_bytes(b"not empty")
     monkeypatch.setitem(sys.modules, module, None)
-    cli("norm", path).says_once("install normgrad[cli]")
+    cli("norm", path).says_once(INSTALL)
 
 
 def test_error_of_the_program_is_told_and_can_be_raised(cli, monkeypatch, tmp_path):

@@ -63,3 +63,13 @@ def test_precision_is_kept(rng: Any) -> None:
     A = rng.standard_normal((4, 3)).astype(np.float32)
     assert autograd.grad(normgrad.nuclear_norm)(A).dtype == np.float32
     assert autograd.grad(normgrad.frobenius_norm)(A.astype(np.float16)).dtype == np.float16
+
+
+def test_mixed_arguments(rng: Any) -> None:
+    """What is traced may be the matrix, the direction or the step; the rest is NumPy's."""
+    A, E, C = rng.standard_normal((3, 4, 3))
+    in_direction = autograd.grad(lambda E: anp.sum(C * normgrad.hvp(A, E, "nuc")))(E)
+    np.testing.assert_allclose(in_direction, normgrad.hvp(A, C, "nuc"), atol=1e-13)
+    with pytest.raises(normgrad.OrderError):
+        autograd.grad(lambda A: anp.sum(normgrad.hvp(A, E, "nuc")))(A)
+    check_grads(lambda t: normgrad.prox(A, t, "nuc"), modes=["fwd", "rev"], order=1)(0.5)

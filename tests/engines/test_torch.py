@@ -2,11 +2,12 @@
 
 import copy
 import pickle
+import warnings
 from typing import Any
 
 import pytest
 import torch
-from torch.autograd import gradcheck, gradgradcheck
+from torch.autograd import forward_ad, gradcheck, gradgradcheck
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vjp, vmap
 
 import normgrad
@@ -226,3 +227,53 @@ def test_non_contiguous_and_expanded_inputs() -> None:
     torch.testing.assert_close(
         normgrad.matrix_norm(one, 2), normgrad.matrix_norm(one[0], 2).expand(5)
     )
+
+
+def test_forward_mode_in_a_compiler_raises() -> None:
+    """The compiler would drop the tangent silently."""
+    torch._dynamo.reset()
+    x, E = randn(4, 3), randn(4, 3, seed=1)
+    slope = lambda x: torch.func.jvp(normgrad.nuclear_norm, (x,), (E,))[1]  # noqa: E731
+    with pytest.raises(torch._dynamo.exc.Unsupported):
+        torch.compile(slope, fullgraph=True)(x)
+    compiled = torch.compile(normgrad.nuclear_norm, fullgraph=True)
+    compiled(x)
+    with forward_ad.dual_level(), pytest.raises(torch._dynamo.exc.Unsupported):
+        compiled(forward_ad.make_dual(x, E))
+
+
+def test_compiled_numbers_and_vmap() -> None:
+    """A step may change between calls; the gradient of a mapped norm is there."""
+    torch._dynamo.reset()
+    x = randn(3, 4, 5)
+    f = torch.compile(lambda x, t: normgrad.prox(x, t, "nuc"), fullgraph=True)
+    for number in (1.5, 2.5, 3.5):
+        torch.testing.assert_close(f(x, number), normgrad.prox(x, number, "nuc"))
+    leaf = x.clone().requires_grad_()
+    torch.compile(lambda x: vmap(normgrad.nuclear_norm)(x).sum(), fullgraph=True)(leaf).backward()
+    torch.testing.assert_close(leaf.grad, normgrad.grad(x, "nuc"))
+
+
+@every_norm
+def test_the_matrix_may_change_after_its_norm(ord: Any) -> None:
+    """The first derivative is known by then; the second one is refused, as PyTorch does."""
+    x = randn(4, 3).requires_grad_()
+    y = x * 1
+    value, G = normgrad.matrix_norm(y, ord), normgrad.grad(x.detach(), ord)
+    y.mul_(2)
+    torch.testing.assert_close(torch.autograd.grad(value, x)[0], G)
+
+
+def test_inference_meta_and_fake_tensors() -> None:
+    x, E = randn(4, 3), randn(4, 3, seed=1)
+    expected = normgrad.hvp(x, E, "nuc")
+    with torch.inference_mode():
+        torch.testing.assert_close(normgrad.hvp(x * 1, E, "nuc"), expected)
+    shape = torch.empty(2, 4, 3, device="meta", requires_grad=True)
+    value = normgrad.nuclear_norm(shape)
+    value.sum().backward()
+    assert (value.shape, shape.grad.shape) == ((2,), shape.shape)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of PyTorch, about its own graph
+        _, push = torch.func.linearize(normgrad.nuclear_norm, x)
+    torch.testing.assert_close(push(E), (normgrad.grad(x, "nuc") * E).sum())

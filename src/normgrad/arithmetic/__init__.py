@@ -1,5 +1,6 @@
 """Arithmetic on arrays of any library; the one importer of array-api-compat."""
 
+from normgrad.arithmetic.entries import phase, real_inner
 from normgrad.arithmetic.namespace import (
     Array,
     adjoint,
@@ -14,10 +15,17 @@ from normgrad.arithmetic.namespace import (
     is_traced,
     machine_epsilon,
     namespace,
+    read_integer,
     seen,
     sometimes,
 )
-from normgrad.arithmetic.scaling import exponent, largest, shift, within_safe_range
+from normgrad.arithmetic.scaling import (
+    exponent,
+    largest,
+    safe_exponent,
+    shift,
+    within_safe_range,
+)
 from normgrad.arithmetic.sums import blocked_sum, frobenius
 
 __all__ = [
@@ -38,6 +46,10 @@ __all__ = [
     "largest",
     "machine_epsilon",
     "namespace",
+    "phase",
+    "read_integer",
+    "real_inner",
+    "safe_exponent",
     "seen",
     "shift",
     "sometimes",

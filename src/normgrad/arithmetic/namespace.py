@@ -26,6 +26,7 @@ __all__ = [
     "is_traced",
     "machine_epsilon",
     "namespace",
+    "read_integer",
     "seen",
     "sometimes",
 ]
@@ -85,6 +86,16 @@ def seen(condition: Array) -> bool | None:
         return None
     try:
         return bool(condition)
+    except RuntimeError:
+        return None
+
+
+def read_integer(x: Array) -> int | None:
+    """Return a 0-d integer array as a number, or None where it cannot be read cheaply."""
+    if not is_readable(x):
+        return None
+    try:
+        return int(x)
     except RuntimeError:
         return None
 

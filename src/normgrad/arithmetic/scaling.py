@@ -13,17 +13,17 @@ import numpy as np
 from normgrad.arithmetic import xla
 from normgrad.arithmetic.namespace import Array, is_complex, is_jax, is_torch, namespace
 
-__all__ = ["exponent", "largest", "shift", "within_safe_range"]
+__all__ = ["exponent", "largest", "safe_exponent", "shift", "within_safe_range"]
 
 
-def _safe_exponent(x: Array) -> int:
+def safe_exponent(x: Array) -> int:
     """Return E such that sums of squares of entries within 2**-E .. 2**E keep full accuracy."""
     return 400 if namespace(x).finfo(x.dtype).bits == 64 else 30
 
 
 def within_safe_range(value: Array) -> Array:
     """Whether squares of numbers the size of `value` neither overflow nor underflow; NaN is not."""
-    limit = 2.0 ** _safe_exponent(value)
+    limit = 2.0 ** safe_exponent(value)
     return (value >= 1 / limit) & (value <= limit)
 
 

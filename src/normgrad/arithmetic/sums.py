@@ -38,7 +38,12 @@ def frobenius(A: Array) -> Array:
         return xp.sqrt(blocked_sum(blocked_sum(squares, -1), -1))
     if is_torch(A):
         # its norm is multi-threaded and makes no temporary; its vecdot does neither
-        rows = xp.linalg.vector_norm(A, axis=-1)
+        rows = xp.linalg.vector_norm(A, axis=_contiguous_axis(A, A.stride()))
         return xp.linalg.vector_norm(rows, axis=-1)
-    axis = -2 if A.strides[-2] < A.strides[-1] and A.shape[-2] > 1 else -1
-    return xp.sqrt(blocked_sum(xp.real(xp.vecdot(A, A, axis=axis)), -1))
+    squares = xp.vecdot(A, A, axis=_contiguous_axis(A, A.strides))
+    return xp.sqrt(blocked_sum(xp.real(squares), -1))
+
+
+def _contiguous_axis(A: Array, strides: tuple[int, ...]) -> int:
+    """Return the axis of each matrix along which its entries lie closer in memory."""
+    return -2 if abs(strides[-2]) < abs(strides[-1]) and A.shape[-2] > 1 else -1

@@ -10,7 +10,7 @@ from typing import Any
 
 from normgrad.arithmetic.namespace import Array, is_complex
 
-__all__ = ["frexp_exponent", "largest", "ldexp"]
+__all__ = ["frexp_exponent", "largest", "ldexp", "sign"]
 
 
 def _layout(x: Array) -> tuple[Any, int, int]:
@@ -63,6 +63,11 @@ def frexp_exponent(x: Array) -> Array:
     y, q = _decode(x)
     field = (jax.lax.bitcast_convert_type(y, integer) >> mantissa) & (2 * bias + 1)
     return jnp.where(y == 0, 0, field.astype(jnp.int32) - (bias - 1) + q)
+
+
+def sign(x: Array) -> Array:
+    """Return the sign of real numbers, that of subnormal ones too."""
+    return sys.modules["jax"].numpy.sign(_decode(x)[0])
 
 
 def ldexp(x: Array, e: Array) -> Array:

@@ -13,8 +13,9 @@ from normgrad.calculus.by_singular_values import (
     ZeroDerivative,
 )
 from normgrad.calculus.lift import LiftDerivative, lift
+from normgrad.calculus.names import rule_of_name
 from normgrad.calculus.normalise import Normalised, normalise, restore
-from normgrad.calculus.rules import Derivative, NormRule, ProxRule, Rule, rule_of_name
+from normgrad.calculus.rules import Derivative, NormRule, ProxRule, Rule
 from normgrad.calculus.tolerances import Tolerances, tolerances
 
 __all__ = [

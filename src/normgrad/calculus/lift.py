@@ -26,7 +26,15 @@ symmetric: it is its own transpose, so it serves forward and reverse mode.
 
 from typing import NamedTuple
 
-from normgrad.arithmetic import Array, adjoint, divide, identity, is_complex, is_readable, namespace
+from normgrad.arithmetic import (
+    Array,
+    adjoint,
+    divide,
+    identity,
+    is_complex,
+    namespace,
+    read_integer,
+)
 from normgrad.factorizations import Frame, Spectrum
 from normgrad.norms import Curvature
 
@@ -36,10 +44,11 @@ __all__ = ["LiftDerivative", "lift"]
 def lift(spectrum: Spectrum, g: Array) -> Array:
     """Return ``U diag(g) V^H``, from the triplets up to the last nonzero g."""
     xp = namespace(g)
-    if is_readable(g) and g.shape[-1] > 1:
-        used = xp.any(xp.reshape(g, (-1, g.shape[-1])) != 0, axis=0)
-        r = g.shape[-1] - int(xp.argmax(xp.flip(xp.astype(used, xp.int8))))
-        spectrum, g = spectrum.leading(r), g[..., :r]
+    k = g.shape[-1]
+    used = xp.any(xp.reshape(g, (-1, k)) != 0, axis=0)
+    unused = read_integer(xp.argmax(xp.flip(xp.astype(used, xp.int8))))
+    if unused:
+        spectrum, g = spectrum.leading(k - unused), g[..., : k - unused]
     if spectrum.u.shape[0] <= spectrum.v.shape[0]:  # scale the smaller of the two
         return spectrum.v.expand_right(spectrum.u.scaled(g))
     return spectrum.u.expand(adjoint(spectrum.v.scaled(g)))
@@ -63,6 +72,8 @@ class LiftDerivative(NamedTuple):
     @classmethod
     def at(cls, spectrum: Spectrum, s: Array, curvature: Curvature) -> "LiftDerivative":
         """Prepare the derivative; `s` are the singular values with which `curvature` was made."""
+        if not spectrum.complete:
+            raise ValueError("the derivative of a lift needs all singular triplets")
         g, slope = curvature.g, curvature.slope
         M = divide(
             g[..., :, None] + g[..., None, :],

@@ -7,6 +7,7 @@ from normgrad.arithmetic import (
     exponent,
     largest,
     namespace,
+    safe_exponent,
     seen,
     shift,
     sometimes,
@@ -48,7 +49,9 @@ class Normalised(NamedTuple):
         valid = t >= 0
         size = xp.where(valid, xp.zeros_like(t) if self.size is None else self.size, float("nan"))
         t = xp.where(valid, t, 0.0)
-        return self._replace(size=size), t if self.exponent is None else shift(t, -self.exponent)
+        t = t if self.exponent is None else shift(t, -self.exponent)
+        # beyond any norm the result is 0 for every step: a finite one spares inf - inf
+        return self._replace(size=size), xp.minimum(t, xp.full_like(t, 4.0 ** safe_exponent(t)))
 
 
 def restore(X: Array, *factors: tuple[Normalised, int]) -> Array:

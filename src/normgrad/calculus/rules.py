@@ -6,12 +6,12 @@ that a compiled function can be kept for it.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Protocol
+from typing import Protocol
 
 from normgrad.arithmetic import Array
-from normgrad.norms import Norm, norm_of_name
+from normgrad.norms import Norm
 
-__all__ = ["Derivative", "NormRule", "ProxRule", "Rule", "rule_of_name"]
+__all__ = ["Derivative", "NormRule", "ProxRule", "Rule"]
 
 
 class Derivative(Protocol):
@@ -27,21 +27,9 @@ class Rule(ABC):
     norm: Norm
     method: str
 
-    _subclasses: ClassVar[dict[str, type["Rule"]]] = {}
-
-    def __init_subclass__(cls) -> None:
-        Rule._subclasses[cls.__name__] = cls
-
     def name(self) -> str:
         """Return a text from which `rule_of_name` makes the same rule again."""
         return type(self).__name__ + "/" + self.method + "/" + self.norm.name()
-
-
-def rule_of_name(name: str) -> Any:
-    """Return the rule whose `Rule.name` is given."""
-    rule, method, norm = name.split("/", 2)
-    make: Any = Rule._subclasses[rule]
-    return make(norm_of_name(norm), method)
 
 
 class NormRule(Rule):

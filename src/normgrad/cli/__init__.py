@@ -2,6 +2,8 @@
 
 import sys
 
+from normgrad.cli.errors import INSTALL
+
 __all__ = ["main"]
 
 
@@ -11,7 +13,7 @@ def main() -> None:
         import rich  # noqa: F401
         import typer  # noqa: F401
     except ImportError as error:
-        print(f"normgrad: {error.name} is missing; install normgrad[cli]", file=sys.stderr)
+        print(f"normgrad: {error.name} is missing; {INSTALL}", file=sys.stderr)
         raise SystemExit(1) from None
     from normgrad.cli.app import run
 

@@ -51,8 +51,8 @@ def run(arguments: Sequence[str]) -> int:
     Returns
     -------
     int
-        0, or 1 if a check does not pass, or 2 if the arguments or a file are wrong, which
-        one line on the standard error explains.
+        0, or 1 if a check does not pass or tells nothing, or 2 if the arguments or a file are
+        wrong, which one line on the standard error explains.
 
     Notes
     -----

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 
-__all__ = ["CommandError", "needed", "one_line", "told"]
+__all__ = ["INSTALL", "CommandError", "needed", "one_line", "told"]
+
+INSTALL = 'pip install "normgrad[cli]", or in a checkout pip install ".[cli]"'
 
 _LONGEST = 700
 
@@ -38,5 +40,5 @@ def needed(module: str) -> ModuleType:
     except ImportError as error:
         name = module.partition(".")[0]
         raise CommandError(
-            f"this needs {name}, which can not be imported ({error}); install normgrad[cli]"
+            f"this needs {name}, which can not be imported ({error}); {INSTALL}"
         ) from error

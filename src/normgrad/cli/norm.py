@@ -39,13 +39,13 @@ def norm(
     key: Key = None,
     axis: Axis = "-2,-1",
 ) -> None:
-    """Print a norm of the matrix in a file, and how it is had; write its gradient."""
+    """Print a norm of the matrix in a file, and how it was computed; write its gradient."""
     which, axes = ord_of(ord), axis_of(axis)
     if grad is not None:
         check_target("--grad", grad, (".npy",))
         if grad.resolve() == file.resolve():
             raise CommandError(f"--grad {grad}: is the matrix itself; give another name")
-    x = read(file, key)
+    x, note = read(file, key)
     with told(f"{file}: "):
         why = normgrad.explain(x, which, axis=axes, method=method)
         if grad is None:
@@ -55,7 +55,7 @@ def norm(
             value = np.asarray(values)
     lines = {
         "value": _summary(value),
-        "norm": repr(which),
+        "norm": str(which),
         "shape": " x ".join(map(str, x.shape)),
         "dtype": str(x.dtype),
         "factorization": why.factorization,
@@ -65,15 +65,17 @@ def norm(
         with replacing(grad) as draft:
             np.save(draft, gradient)
         lines["gradient"] = str(grad)
-    nans, infinities = count_nonfinite(x)
-    if nans or infinities:
-        lines["note"] = _warning(nans, infinities)
+    notes = [text for text in (note, _warning(*count_nonfinite(x))) if text]
+    if notes:
+        lines["note"] = "; ".join(notes)
     facts(lines)
     if value.ndim:
         _rows(value)
 
 
 def _warning(nans: int, infinities: int) -> str:
+    if not (nans or infinities):
+        return ""
     what = [f"{nans} NaN"] if nans else []
     what += [f"{infinities} infinite"] if infinities else []
     few = nans + infinities == 1

@@ -42,14 +42,23 @@ TABLE: dict[str, Callable[[], Engine]] = {
 """Library, and how its engine is had. (Import statements: torch.compile can trace those.)"""
 
 
-def engine_of(x: Any) -> Engine:
-    """Return the engine that owns `x`, touching only libraries that are already imported.
+def engine_of(*arguments: Any) -> Engine:
+    """Return the engine of the arguments: a library that differentiates wins over NumPy.
 
     Raises
     ------
     TypeError
-        If there is none.
+        If an argument belongs to none, or two to different ones.
     """
+    engines = {engine.name: engine for engine in map(_engine_of_one, arguments)}
+    others = [name for name in engines if name != "numpy"]
+    if len(others) > 1:
+        raise TypeError(f"got arrays of {' and '.join(others)}; all must be of one library")
+    return engines[others[0] if others else "numpy"]
+
+
+def _engine_of_one(x: Any) -> Engine:
+    """Return the engine that owns `x`, touching only libraries that are already imported."""
     if isinstance(x, (list, tuple)):
         _check_list(x)
     for library, load in TABLE.items():

@@ -71,6 +71,16 @@ def _inner(a: Array, b: Array) -> Array:
     return anp.sum(anp.real(anp.conj(a) * b), axis=(-2, -1))
 
 
+@primitive
+def _cast(x: Array, dtype: Any) -> Array:
+    """Convert; autograd's own astype has no forward mode."""
+    return NUMPY.astype(x, dtype)
+
+
+defvjp(_cast, lambda ans, x, dtype: lambda g: _cast(g, x.dtype), argnums=(0,))
+defjvp(_cast, lambda g, ans, x, dtype: _cast(g, dtype), argnums=(0,))
+
+
 def _each(a: Array) -> Array:
     return anp.reshape(a, (*anp.shape(a), 1, 1))
 
@@ -131,7 +141,7 @@ class AutogradEngine(Engine):
         return isinstance(x, Box)
 
     def dense(self, x: Any) -> Array:
-        return x
+        return x if self.owns(x) else NUMPY.dense(x)
 
     def default_float(self) -> Any:
         return anp.float64
@@ -140,13 +150,13 @@ class AutogradEngine(Engine):
         return anp.moveaxis(x, source, destination)
 
     def astype(self, x: Array, dtype: Any) -> Array:
-        return x.astype(dtype)
+        return x if x.dtype == dtype else _cast(x, dtype)
 
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
         return anp.reshape(x, shape)
 
     def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
-        return t * anp.ones(shape, dtype=anp.real(like).dtype)
+        return self.astype(t * anp.ones(shape), anp.real(like).dtype)
 
     def value(self, rule: NormRule, x: Array) -> Array:
         return _value(x, _Point(rule))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
-from normgrad.arithmetic import Array, is_traced
+from normgrad.arithmetic import Array, is_traced, real_inner
 from normgrad.calculus import (
     EntrywiseDerivative,
     EntrywiseProxDerivative,
@@ -32,11 +32,6 @@ jax.tree_util.register_dataclass(Coordinates, ["order", "phase"], ["rows"])
 jax.tree_util.register_dataclass(SpectralDerivative, ["lift", "scaled"], ["degree"])
 jax.tree_util.register_dataclass(EntrywiseDerivative, ["scaled", "value", "G"], ["norm", "tie"])
 jax.tree_util.register_dataclass(EntrywiseProxDerivative, ["scaled", "value", "t"], ["norm"])
-
-
-def _inner(a: Array, b: Array) -> Array:
-    """Return Re<a, b> for each matrix."""
-    return jnp.sum(jnp.real(jnp.conj(a) * b), axis=(-2, -1))
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -138,7 +133,7 @@ def _value(rule: NormRule, x: Array) -> Array:
 @_value.defjvp
 def _value_jvp(rule: NormRule, primals: Any, tangents: Any) -> Any:
     value, G = _value_and_gradient(rule, *primals)
-    return value, _inner(G, *tangents)
+    return value, real_inner(G, *tangents)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -150,7 +145,7 @@ def _value_and_gradient(rule: NormRule, x: Array) -> Any:
 def _value_and_gradient_jvp(rule: NormRule, primals: Any, tangents: Any) -> Any:
     value, G = _value_and_gradient(rule, *primals)
     dG = _hessian_product(rule, *primals, *tangents)
-    return (value, G), (_inner(G, *tangents), dG)
+    return (value, G), (real_inner(G, *tangents), dG)
 
 
 def _hessian_product(rule: NormRule, x: Array, E: Array) -> Array:
@@ -184,7 +179,7 @@ class JaxEngine(Engine):
         return isinstance(x, jax.Array)
 
     def dense(self, x: Any) -> Array:
-        return x
+        return jnp.asarray(x)
 
     def default_float(self) -> Any:
         return jnp.result_type(float)

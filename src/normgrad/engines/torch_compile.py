@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from normgrad.arithmetic import real_inner
 from normgrad.calculus import rule_of_name
 from normgrad.engines.base import OrderError
 
@@ -19,11 +20,6 @@ Tensor = torch.Tensor
 
 def _per_matrix(x: Tensor) -> Tensor:
     return x.new_empty(x.shape[:-2], dtype=x.dtype.to_real())
-
-
-def _inner(a: Tensor, b: Tensor) -> Tensor:
-    product = a.conj() * b
-    return (product.real if product.is_complex() else product).sum(dim=(-2, -1))
 
 
 @torch.library.custom_op("normgrad::value", mutates_args=())
@@ -70,7 +66,7 @@ def _(x: Tensor, t: Tensor, rule: str) -> Tensor:
 @torch.library.custom_op("normgrad::prox_transpose", mutates_args=())
 def _prox_transpose(x: Tensor, t: Tensor, P_bar: Tensor, rule: str) -> tuple[Tensor, Tensor]:
     derivative, in_t = rule_of_name(rule).derivative(x, t)
-    return derivative(P_bar).contiguous(), _inner(in_t, P_bar).contiguous()
+    return derivative(P_bar).contiguous(), real_inner(in_t, P_bar).contiguous()
 
 
 @_prox_transpose.register_fake
@@ -115,6 +111,17 @@ def _backward_prox(ctx: Any, P_bar: Any) -> Any:
     return *_prox_transpose(*ctx.saved_tensors, P_bar, ctx.rule), None
 
 
+def _setup_value(ctx: Any, inputs: Any, output: Any) -> None:
+    x, ctx.rule = inputs
+    ctx.save_for_backward(x)
+
+
+def _backward_value(ctx: Any, value_bar: Any) -> Any:
+    G = _value_and_gradient(*ctx.saved_tensors, ctx.rule)[1]
+    return value_bar[..., None, None] * G, None
+
+
+_value.register_autograd(_backward_value, setup_context=_setup_value)
 _value_and_gradient.register_autograd(
     _backward_value_and_gradient, setup_context=_setup_value_and_gradient
 )
@@ -130,6 +137,30 @@ def _(info: Any, in_dims: Any, x: Tensor, rule: str) -> Any:
 @_value_and_gradient.register_vmap
 def _(info: Any, in_dims: Any, x: Tensor, rule: str) -> Any:
     return _value_and_gradient(x.movedim(in_dims[0], 0), rule), (0, 0)
+
+
+@_derivative.register_vmap
+def _(info: Any, in_dims: Any, x: Tensor, E: Tensor, rule: str) -> Any:
+    x, E = (_front(y, dim, info.batch_size) for y, dim in zip((x, E), in_dims, strict=False))
+    return _derivative(x, E, rule), 0
+
+
+@_prox.register_vmap
+def _(info: Any, in_dims: Any, x: Tensor, t: Tensor, rule: str) -> Any:
+    x, t = (_front(y, dim, info.batch_size) for y, dim in zip((x, t), in_dims, strict=False))
+    return _prox(x, t, rule), 0
+
+
+@_prox_transpose.register_vmap
+def _(info: Any, in_dims: Any, x: Tensor, t: Tensor, P_bar: Tensor, rule: str) -> Any:
+    x, t, P_bar = (
+        _front(y, dim, info.batch_size) for y, dim in zip((x, t, P_bar), in_dims, strict=False)
+    )
+    return _prox_transpose(x, t, P_bar, rule), (0, 0)
+
+
+def _front(x: Tensor, dim: int | None, size: int) -> Tensor:
+    return x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
 
 
 def value(rule: Any, x: Tensor) -> Tensor:

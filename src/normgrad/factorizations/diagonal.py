@@ -2,7 +2,7 @@
 
 from typing import final
 
-from normgrad.arithmetic import Array, divide, is_traced, namespace
+from normgrad.arithmetic import Array, namespace, phase
 from normgrad.factorizations.base import Coordinates, Factorization, Spectrum, Verdict
 from normgrad.matrices import first_off_diagonal
 
@@ -16,9 +16,9 @@ class DiagonalScan(Factorization):
     name = "diagonal"
 
     def verdict(self, A: Array, triplets: int) -> Verdict:
-        if is_traced(A):
-            return Verdict(False, "the entries are not known while the function is traced")
         row = first_off_diagonal(A)
+        if row == -1:
+            return Verdict(False, "the entries can not be read: they are traced, or on a device")
         if row is None:
             return Verdict(True, "every entry off the diagonal is zero")
         return Verdict(False, f"there is a nonzero off the diagonal from row {row} on")
@@ -31,10 +31,11 @@ class DiagonalScan(Factorization):
         xp = namespace(A)
         d = xp.linalg.diagonal(A)
         size = xp.abs(d)
-        phase = divide(d, size, otherwise=xp.ones_like(d))
+        turn = phase(d)
+        turn = xp.where(turn == 0, xp.ones_like(turn), turn)
         order = xp.argsort(size, axis=-1, descending=True)
         s = xp.take_along_axis(size, order, axis=-1)
-        phase = xp.take_along_axis(phase, order, axis=-1)
-        u = Coordinates(order, phase, A.shape[-2])
-        v = Coordinates(order, xp.ones_like(phase), A.shape[-1])
+        turn = xp.take_along_axis(turn, order, axis=-1)
+        u = Coordinates(order, turn, A.shape[-2])
+        v = Coordinates(order, xp.ones_like(turn), A.shape[-1])
         return Spectrum(u, s, v)

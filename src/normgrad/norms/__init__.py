@@ -114,6 +114,6 @@ def _simplest(norm: Norm) -> Norm:
             return Nuclear(norm.rank_tol)
         if norm.p == 2:
             return Frobenius()
-        if math.isinf(norm.p):
+        if norm.p == math.inf:
             return Spectral()
     return norm

@@ -1,8 +1,9 @@
 """What a norm is: a function of singular values, or of entries, with its slope and curvature."""
 
 import ast
+import sys
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,11 +74,6 @@ class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
     ``8 sqrt(max(m, n)) eps``.
     """
 
-    _subclasses: ClassVar[dict[str, type["Norm"]]] = {}
-
-    def __init_subclass__(cls) -> None:
-        Norm._subclasses[cls.__module__ + ":" + cls.__qualname__] = cls
-
     def __post_init__(self) -> None:
         for field in ("rank_tol", "tie_tol"):
             if getattr(self, field, None) is not None:
@@ -90,8 +86,8 @@ class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
     def name(self) -> str:
         """Return a text from which `norm_of_name` makes the same norm again.
 
-        The fields must be numbers, strings or None. (Unlike repr, it can be traced by
-        torch.compile.)
+        The class must be at the top of a module, and its fields numbers or None. (Unlike
+        repr, this can be traced by torch.compile.)
         """
         cls: Any = type(self)
         fields = ", ".join([repr(getattr(self, field)) for field in cls.__dataclass_fields__])
@@ -124,9 +120,15 @@ def check_tolerance(field: str, tol: float) -> None:
 
 
 def norm_of_name(name: str) -> Norm:
-    """Return the norm whose `Norm.name` is given."""
-    cls, fields = name[:-1].split("(", 1)
-    return Norm._subclasses[cls](*ast.literal_eval("(" + fields + ",)" if fields else "()"))
+    """Return the norm whose `Norm.name` is given: as in a pickle, a class is found by its path."""
+    path, fields = name[:-1].split("(", 1)
+    module, qualname = path.split(":")
+    cls: Any = sys.modules[module]
+    for part in qualname.split("."):
+        cls = getattr(cls, part)
+    values = ast.literal_eval("(" + fields.replace("inf", "1e999") + ",)") if fields else ()
+    norm: Norm = cls(*values)
+    return norm
 
 
 class UnitarilyInvariantNorm(Norm):

@@ -52,7 +52,8 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
     def prox_derivative(self, A: Array, value: Array, t: Array, E: Array) -> Array:
         # off the ball of radius t: E - t dG; on it: 0
         shrunk = E - t[..., None, None] * self.hessian(A, value, self._unit(A, value), E, 0.0)
-        return shrunk * namespace(A).astype(value > t, value.dtype)[..., None, None]
+        kept = (value > t) | (t == 0)
+        return shrunk * namespace(A).astype(kept, value.dtype)[..., None, None]
 
     def prox_step(self, A: Array, value: Array, t: Array) -> Array:
         kept = namespace(A).astype(value > t, value.dtype)
@@ -63,7 +64,7 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
 
     def _shrink(self, value: Array, t: Array) -> Array:
         """Return ``(1 - t / ||A||)_+``."""
-        return namespace(value).where(value > t, divide(value - t, value), 0.0)
+        return namespace(value).astype(value > t, value.dtype) * divide(value - t, value)
 
     # --- of singular values ---
 
@@ -94,7 +95,7 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
         mu = divide(s, phi[..., None])
         kept = xp.astype(phi > step, s.dtype)
         shrink = self._shrink(phi, step)
-        slope = shrink[..., None] * xp.ones_like(s)
+        slope = xp.where(step == 0, 1.0, shrink)[..., None] * xp.ones_like(s)
         curvature = Curvature(
             shrink[..., None] * s,
             slope,

@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from typing import final
 
-from normgrad.arithmetic import Array, blocked_sum, divide, is_complex, namespace
+from normgrad.arithmetic import (
+    Array,
+    blocked_sum,
+    divide,
+    is_complex,
+    is_jax,
+    is_torch,
+    namespace,
+    phase,
+    safe_exponent,
+)
 from normgrad.norms.base import EntrywiseNorm
 
 __all__ = ["AbsoluteSum"]
@@ -49,32 +59,43 @@ class AbsoluteSum(EntrywiseNorm):
         xp = namespace(A)
         if 0 in A.shape[-2:]:
             return xp.sum(xp.abs(A), axis=(-2, -1))
-        sums = blocked_sum(xp.abs(A), self.axis)
-        return xp.max(sums, axis=-1) if self.largest else xp.min(sums, axis=-1)
+        sums = self._sums(A)
+        top = xp.max(sums, axis=-1)
+        if self.largest:
+            return top
+        # NaN and inf belong to the whole matrix, not to their line alone
+        return xp.where(xp.isfinite(top), xp.min(sums, axis=-1), top)
+
+    def _sums(self, A: Array) -> Array:
+        if is_torch(A):  # no temporary of the size of A
+            return namespace(A).linalg.vector_norm(A, axis=self.axis, ord=1)
+        return blocked_sum(namespace(A).abs(A), self.axis)
 
     def _weights(self, A: Array, value: Array, tie: float) -> Array:
         """Return the weight of each entry's line, with the axes of `A`."""
         xp = namespace(A)
-        size = xp.abs(A)
-        sums = xp.expand_dims(blocked_sum(size, self.axis), axis=self.axis)
+        sums = xp.expand_dims(self._sums(A), axis=self.axis)
         value = value[..., None, None]
         slack = tie * xp.abs(value)
         tied = sums >= value - slack if self.largest else sums <= value + slack
         share = xp.astype(tied, sums.dtype)
         if self.largest:
-            nonzeros = xp.sum(xp.astype(size > 0, sums.dtype), axis=self.axis, keepdims=True)
-            share = divide(share, nonzeros)
+            nonzero = phase(A) if is_jax(A) else A  # XLA takes subnormal numbers for zero
+            nonzeros = xp.count_nonzero(nonzero, axis=self.axis, keepdims=True)
+            share = divide(share, xp.astype(nonzeros, sums.dtype))
         return divide(share, xp.sum(share, axis=self._other(), keepdims=True))
 
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
-        xp = namespace(A)
-        return xp.sign(A) * self._weights(A, value, tie)
+        return phase(A) * self._weights(A, value, tie)
 
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
         xp = namespace(A)
         if not is_complex(A):
             return xp.zeros_like(E)
         # d(a/|a|) = (e - sign Re(conj(sign) e)) / |a|: the part of e that turns the phase
-        sign = xp.sign(A)
+        sign, weights = phase(A), self._weights(A, value, tie)
         turning = E - sign * xp.real(xp.conj(sign) * E)
-        return self._weights(A, value, tie) * divide(turning, xp.abs(A))
+        # entries so small that the quotient would overflow count as zeros, and stay so
+        size = xp.abs(A)
+        size = xp.where(size > 4.0 ** -safe_exponent(A), size, 0.0)
+        return weights * divide(turning, size)

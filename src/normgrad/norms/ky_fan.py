@@ -79,10 +79,11 @@ class KyFan(UnitarilyInvariantNorm):
         gap = tie * s[..., :1]
         edge = s[..., self.k - 1 : self.k]
         above = xp.astype(s > edge + gap, s.dtype)
-        tied = xp.astype(xp.abs(s - edge) <= gap, s.dtype)
+        tied = xp.astype((xp.abs(s - edge) <= gap) & (s > 0), s.dtype)
         rest = self.k - xp.sum(above, axis=-1, keepdims=True)
-        mu = above + tied * divide(rest, xp.sum(tied, axis=-1, keepdims=True))
-        return xp.where(s > 0, mu, 0.0)
+        count = xp.sum(tied, axis=-1, keepdims=True)
+        # (fewer than k nonzero singular values: all of them count in full)
+        return above + tied * divide(xp.minimum(rest, count), count)
 
     def curvature(self, s: Array, tie: float) -> Curvature:
         return Curvature.piecewise_linear(s, self.slope(s, tie))

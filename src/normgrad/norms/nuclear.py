@@ -54,11 +54,12 @@ class Nuclear(UnitarilyInvariantNorm):
         # soft threshold: g = (s - t)_+
         xp = namespace(s)
         kept = xp.astype(s > step[..., None], s.dtype)
+        identity = step == 0
         infinity = xp.full_like(step, float("inf"))
         curvature = Curvature(
-            xp.where(kept > 0, s - step[..., None], 0.0),
-            kept,
-            clip_differences(s, step, infinity),
+            kept * (s - step[..., None]),
+            xp.where(identity[..., None], 1.0, kept),
+            clip_differences(s, xp.where(identity, -infinity, step), infinity),
             xp.zeros_like(s),
             xp.zeros_like(step),
         )

@@ -61,15 +61,20 @@ class Schatten(UnitarilyInvariantNorm):
     def value(self, s: Array) -> Array:
         xp = namespace(s)
         top = s[..., :1]
-        if math.isinf(self.p):
+        if self.p == math.inf:
             return top[..., 0]
         # relative to s_1, so that s**p neither overflows nor underflows for large p
         return top[..., 0] * xp.sum(divide(s, top) ** self.p, axis=-1) ** (1 / self.p)
 
     def slope(self, s: Array, tie: float) -> Array:
-        x = divide(s, self.value(s)[..., None])
-        # h(x) = x**(p-1) away from zero, 0 at zero: also for p = 1, where 0**0 would be 1
-        return namespace(s).where(s > 0, x ** (self.p - 1), 0.0)
+        # relative to s_1, not to the norm, whose rounding the power would amplify p times:
+        # (s/phi)^(p-1) = r^(p-1) sum(r^p)^(1/p - 1). (At s = 0 also p = 1 gives 0, not 0**0)
+        xp = namespace(s)
+        r = divide(s, s[..., :1])
+        total = xp.sum(r**self.p, axis=-1, keepdims=True)
+        positive = s > 0
+        safe = xp.where(positive, total, xp.ones_like(total))
+        return xp.where(positive, r ** (self.p - 1) * safe ** (1 / self.p - 1), 0.0)
 
     def curvature(self, s: Array, tie: float) -> Curvature:
         # J = (p-1)/phi (diag((s/phi)^(p-2)) - mu mu^T); with phi held fixed h(s) = (s/phi)^(p-1)
@@ -77,13 +82,13 @@ class Schatten(UnitarilyInvariantNorm):
         q = self.p - 1
         phi = self.value(s)
         inverse = divide(xp.ones_like(phi), phi)
-        x = s * inverse[..., None]
-        positive = xp.where(x > 0, x, xp.ones_like(x))
-        slope = xp.where(x > 0, q * positive ** (q - 1), 0.0) * inverse[..., None]
-        return Curvature(
-            self.slope(s, tie),
-            slope,
-            power_differences(x, q) * inverse[..., None, None],
-            self.slope(s, tie),
-            -q * inverse,
-        )
+        top = s[..., 0]
+        r = divide(s, top[..., None])
+        total = xp.sum(r**self.p, axis=-1)
+        # h(x) = factor (x / s_1)^q s_1
+        factor = divide(xp.where(top > 0, total, xp.ones_like(total)) ** (-q / self.p), top)
+        positive = xp.where(r > 0, r, xp.ones_like(r))
+        slope = xp.where(r > 0, q * positive ** (q - 1), 0.0) * factor[..., None]
+        mu = self.slope(s, tie)
+        differences = power_differences(r, q) * factor[..., None, None]
+        return Curvature(mu, slope, differences, mu, -q * inverse)

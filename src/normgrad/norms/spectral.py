@@ -68,19 +68,21 @@ class Spectral(UnitarilyInvariantNorm):
         j = xp.cumulative_sum(xp.ones_like(s), axis=-1)
         levels = (xp.cumulative_sum(s, axis=-1) - step[..., None]) / j
         level = xp.maximum(xp.max(levels, axis=-1), xp.zeros_like(step))
-        clipped = s > level[..., None]
+        clipped = s >= level[..., None]
         # the level moves with the clipped values and with the step, unless it stays at 0
-        w = xp.astype(clipped & (level > 0)[..., None], s.dtype)
-        count = xp.sum(w, axis=-1)
+        moving = xp.astype(clipped & (level > 0)[..., None], s.dtype)
+        count = xp.sum(moving, axis=-1)
         share = divide(xp.ones_like(count), count)
+        identity = step == 0
+        infinity = xp.full_like(level, float("inf"))
         curvature = Curvature(
             xp.where(clipped, level[..., None], s),
-            xp.astype(~clipped & (s < level[..., None]), s.dtype),
-            clip_differences(s, xp.full_like(level, -float("inf")), level),
-            w,
+            xp.astype(~clipped | identity[..., None], s.dtype),
+            clip_differences(s, -infinity, xp.where(identity, infinity, level)),
+            xp.where(identity[..., None], 0.0, moving),
             share,
         )
-        return Proximal(curvature, -w * share[..., None])
+        return Proximal(curvature, -moving * share[..., None])
 
 
 @final

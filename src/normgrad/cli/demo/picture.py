@@ -27,6 +27,7 @@ def draw(
     recovered: NDArray[Any],
     rank: int,
     error: float,
+    baseline: float,
 ) -> None:
     """Write four panels: the raster, what was seen of it, what was recovered, singular values.
 
@@ -42,6 +43,8 @@ def draw(
         Of `recovered` about its mean.
     error : float
         The relative error on the hidden pixels.
+    baseline : float
+        The same if they are filled with the mean.
     """
     import matplotlib.style
     from matplotlib.colors import ListedColormap
@@ -56,10 +59,11 @@ def draw(
         # without the white of the summits, which is that of hidden pixels
         colours = ListedColormap(matplotlib.colormaps["gist_earth"](np.linspace(0.05, 0.92, 256)))
         scale = {"vmin": x.min(), "vmax": x.max(), "cmap": colours, "aspect": terrain.aspect}
+        title = f"Recovered: {error:.1%} error on hidden pixels; mean fill {baseline:.0%}"
         panels = (
             (axes[0, 0], x, f"True elevation, {m} x {n} pixels"),
             (axes[0, 1], np.where(seen, x, np.nan), f"{1 - seen.mean():.0%} of the pixels hidden"),
-            (axes[1, 0], recovered, f"Recovered, {error:.1%} error on the hidden pixels"),
+            (axes[1, 0], recovered, title),
         )
         for panel, pixels, title in panels:
             image = panel.imshow(pixels, interpolation="nearest", **scale)

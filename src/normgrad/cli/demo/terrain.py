@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from normgrad.cli.errors import CommandError, needed
+from normgrad.cli.errors import INSTALL, CommandError, needed
 
 __all__ = ["Terrain", "load_terrain"]
 
@@ -45,6 +45,6 @@ def load_terrain() -> Terrain:
             aspect = float(data["dy"]) / (float(data["dx"]) * float(np.cos(middle)))
     except OSError as error:
         raise CommandError(
-            f"matplotlib is installed without its sample data ({error}); install normgrad[cli]"
+            f"matplotlib is installed without its sample data ({error}); {INSTALL}"
         ) from error
     return Terrain(elevation, aspect)

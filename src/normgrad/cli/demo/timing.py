@@ -37,7 +37,7 @@ def one_thread() -> AbstractContextManager[Any]:
 
 
 def race(contenders: Mapping[str, Callable[[], object]], rounds: int = 5) -> dict[str, float]:
-    """Return the median seconds of each contender, all on one thread where that can be had.
+    """Return the median seconds of each contender, all on one thread where possible.
 
     Parameters
     ----------

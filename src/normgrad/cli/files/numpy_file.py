@@ -1,27 +1,36 @@
 """Arrays saved by NumPy."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from normgrad.cli.errors import CommandError
+from normgrad.cli.files.content import Content
+from normgrad.cli.files.sparse import check_size, read_sparse
 
 __all__ = ["read_numpy_file"]
 
 _SHOWN = 20
 
+_SPARSE = {"format", "shape", "data"}
+"""What scipy.sparse.save_npz always writes."""
 
-def read_numpy_file(path: Path, key: str | None) -> NDArray[Any]:
-    """Return the array in an .npy file, or one of those in an .npz file; never unpickles."""
+
+def read_numpy_file(path: Path, key: str | None) -> Content:
+    """Return the array in an .npy file, or one of those in an .npz file; never unpickles.
+
+    A matrix that scipy.sparse.save_npz wrote is recognised, and made dense.
+    """
     _check_magic(path)
     try:
         with path.open("rb") as file:
             content = np.load(file, allow_pickle=False)
             if isinstance(content, np.ndarray):
-                return content
+                return Content(content)
             with content as archive:
+                if key is None and _SPARSE.issubset(archive.files):
+                    check_size(archive["shape"])
+                    return read_sparse(path)
                 array = archive[_key(list(archive.files), key)]
     except ValueError as error:
         if "pickle" in str(error):
@@ -32,7 +41,7 @@ def read_numpy_file(path: Path, key: str | None) -> NDArray[Any]:
         raise
     if not isinstance(array, np.ndarray):
         raise CommandError("is a zip archive, but not one of NumPy arrays; use np.savez")
-    return array
+    return Content(array)
 
 
 def _check_magic(path: Path) -> None:

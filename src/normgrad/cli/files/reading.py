@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from normgrad.cli.errors import CommandError
+from normgrad.cli.files.content import Content
 from normgrad.cli.files.image import read_image
 from normgrad.cli.files.matrix_market import read_matrix_market
 from normgrad.cli.files.numpy_file import read_numpy_file
@@ -16,7 +17,7 @@ from normgrad.cli.files.text import read_text
 
 __all__ = ["READERS", "count_nonfinite", "read"]
 
-READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
+READERS: dict[str, Callable[[Path], Content]] = {
     ".csv": read_text,
     ".tsv": read_text,
     ".txt": read_text,
@@ -33,7 +34,7 @@ READERS: dict[str, Callable[[Path], NDArray[Any]]] = {
 _NUMPY = (".npy", ".npz")
 
 
-def read(path: Path, key: str | None = None) -> NDArray[Any]:
+def read(path: Path, key: str | None = None) -> Content:
     """Return the array in a file.
 
     Parameters
@@ -45,8 +46,8 @@ def read(path: Path, key: str | None = None) -> NDArray[Any]:
 
     Returns
     -------
-    array of at least two axes
-        Of numbers, in the byte order of the machine.
+    Content
+        An array of at least two axes, of numbers in the byte order of the machine.
 
     Raises
     ------
@@ -63,7 +64,7 @@ def read(path: Path, key: str | None = None) -> NDArray[Any]:
     if key is not None and suffix != ".npz":
         raise CommandError(f"{path}: --key is for .npz files; leave it out")
     try:
-        x = read_numpy_file(path, key) if suffix in _NUMPY else READERS[suffix](path)
+        content = read_numpy_file(path, key) if suffix in _NUMPY else READERS[suffix](path)
     except CommandError as error:
         raise CommandError(f"{path}: {error}") from error
     except MemoryError as error:
@@ -73,7 +74,7 @@ def read(path: Path, key: str | None = None) -> NDArray[Any]:
             f"{path}: can not be read as {suffix}; it is damaged or of another kind "
             f"({type(error).__name__}: {error})"
         ) from error
-    return _numbers(path, x)
+    return Content(_numbers(path, content.array), content.note)
 
 
 def count_nonfinite(x: NDArray[Any]) -> tuple[int, int]:

@@ -1,0 +1,30 @@
+"""Entrywise operations that hold for every magnitude."""
+
+from normgrad.arithmetic import xla
+from normgrad.arithmetic.namespace import Array, is_complex, is_jax, namespace
+from normgrad.arithmetic.scaling import safe_exponent, shift
+
+__all__ = ["phase", "real_inner"]
+
+
+def phase(z: Array) -> Array:
+    """Return ``z / |z|``, and 0 where z is 0: the sign of a real number.
+
+    Tiny entries are first multiplied by a power of two: the quotient of two subnormal
+    complex numbers overflows on its way.
+    """
+    xp = namespace(z)
+    if not is_complex(z):
+        return xla.sign(z) if is_jax(z) else xp.sign(z)
+    limit = safe_exponent(z)
+    tiny = (xp.abs(xp.real(z)) < 2.0**-limit) & (xp.abs(xp.imag(z)) < 2.0**-limit)
+    up = xp.astype(tiny, xp.int32) * 2 * limit
+    return xp.sign(xla.ldexp(z, up) if is_jax(z) else xp.where(tiny, shift(z, up), z))
+
+
+def real_inner(a: Array, b: Array) -> Array:
+    """Return ``Re <a, b>`` for each matrix."""
+    xp = namespace(a)
+    if not is_complex(a):
+        return xp.sum(a * (xp.real(b) if is_complex(b) else b), axis=(-2, -1))
+    return xp.sum(xp.real(xp.conj(a) * b), axis=(-2, -1))

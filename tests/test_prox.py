@@ -1,0 +1,58 @@
+"""Proximal maps at their limits; the table of tests/conformance has the rest."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import normgrad
+from normgrad.engines import TABLE as ENGINES
+from tests.differentiators import DIFFERENTIATORS
+
+ORDS = ["fro", "nuc", 2]
+
+
+@pytest.mark.parametrize("ord", ORDS)
+@pytest.mark.parametrize("method", ["auto", "svd"])
+@pytest.mark.parametrize("step", [0.0, 1e-20, 1e-8, 0.5, 2.0, 50.0])
+def test_derivative_at_any_step(ord: Any, method: str, step: float, rng: Any) -> None:
+    A, E = rng.standard_normal((2, 4, 3))
+    x, t = torch.from_numpy(A), torch.tensor(step).double()
+    f = lambda x, t: normgrad.prox(x, t, ord, method=method)  # noqa: E731
+    dP = torch.func.jvp(f, (x, t), (torch.from_numpy(E), torch.tensor(0.3).double()))[1]
+    h = 1e-6
+
+    def at(c: float) -> Any:
+        return normgrad.prox(A + c * h * E, step + c * h * 0.3, ord)
+
+    if step < h:  # one-sided: the step is not negative
+        expected = (-3 * at(0) + 4 * at(1) - at(2)) / (2 * h)
+    else:
+        expected = (at(1) - at(-1)) / (2 * h)
+    np.testing.assert_allclose(dP.numpy(), expected, atol=5e-9)
+
+
+@pytest.mark.parametrize("ord", ORDS)
+@pytest.mark.parametrize("A", [np.zeros((3, 2)), np.eye(3), np.diag([2.0, 2.0, 1.0, 0.0])], ids=str)
+def test_step_0_is_the_identity(ord: Any, A: Any) -> None:
+    n = A.size
+    J = torch.func.jacrev(lambda x: normgrad.prox(x, 0.0, ord))(torch.from_numpy(A))
+    np.testing.assert_allclose(J.reshape(n, n).numpy(), np.eye(n), atol=1e-14)
+
+
+@pytest.mark.parametrize("ord", ORDS)
+@pytest.mark.parametrize(("scale", "step"), [(1.0, np.inf), (1e-300, 1e100), (1e-310, 1e308)])
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_steps_beyond_any_norm(engine: str, ord: Any, scale: float, step: float) -> None:
+    A, library = scale * np.array([[3.0, 1.0], [0.0, 2.0]]), DIFFERENTIATORS[engine]
+    np.testing.assert_array_equal(library.prox(A, step, ord), 0)
+    dP = library.prox_jvp(A, step, np.ones((2, 2)), 0.0, ord)
+    if dP is not None:
+        np.testing.assert_array_equal(dP, 0)
+
+
+def test_precision_is_that_of_the_matrix() -> None:
+    A = np.ones((2, 3), dtype=np.float32)
+    for engine in ENGINES:
+        assert DIFFERENTIATORS[engine].prox(A, np.float64(0.1), "nuc").dtype == np.float32
