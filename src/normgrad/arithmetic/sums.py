@@ -1,10 +1,11 @@
-"""Sums whose rounding error does not grow with the number of terms."""
+"""Sums whose rounding error grows slowly with the number of terms."""
 
 from normgrad.arithmetic.namespace import Array, is_complex, is_jax, is_torch, namespace
 
 __all__ = ["blocked_sum", "frobenius"]
 
 _BLOCK = 128
+_PIECE = 2**16
 
 
 def blocked_sum(x: Array, axis: int) -> Array:
@@ -38,7 +39,10 @@ def frobenius(A: Array) -> Array:
         return xp.sqrt(blocked_sum(blocked_sum(squares, -1), -1))
     if is_torch(A):
         # its norm is multi-threaded and makes no temporary; its vecdot does neither
-        rows = xp.linalg.vector_norm(A, axis=_contiguous_axis(A, A.stride()))
+        axis = _contiguous_axis(A, A.stride())
+        pieces = A.split(_PIECE, dim=axis)  # it adds up a long row in few sums
+        norms = [xp.linalg.vector_norm(piece, axis=axis) for piece in pieces]
+        rows = norms[0] if len(norms) == 1 else xp.linalg.vector_norm(xp.stack(norms), axis=0)
         return xp.linalg.vector_norm(rows, axis=-1)
     squares = xp.vecdot(A, A, axis=_contiguous_axis(A, A.strides))
     return xp.sqrt(blocked_sum(xp.real(squares), -1))

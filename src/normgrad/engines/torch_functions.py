@@ -191,16 +191,8 @@ class _ValueAlone(torch.autograd.Function):
         return value(rule, x.movedim(in_dims[0], 0)), 0
 
 
-@_bound_once
-class _Guard(torch.autograd.Function):
-    """The identity, for the point at which a second derivative is taken: it has none of its own.
-
-    It is a node apart, because an engine runs a node only if its derivative is wanted.
-    """
-
-    @staticmethod
-    def forward(x: Any) -> Any:
-        return x.view_as(x)
+class _NotDifferentiable(torch.autograd.Function):
+    """A function whose derivative would be of an order that there is not."""
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -213,6 +205,18 @@ class _Guard(torch.autograd.Function):
     @staticmethod
     def jvp(ctx: Any, *_: Any) -> Any:
         raise OrderError
+
+
+@_bound_once
+class _Guard(_NotDifferentiable):
+    """The identity, for the point at which a second derivative is taken.
+
+    It is a node apart, because an engine runs a node only if its derivative is wanted.
+    """
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return x.view_as(x)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Any) -> Any:
@@ -300,24 +304,12 @@ class Prox(torch.autograd.Function):
 
 
 @_bound_once
-class _ProxStep(torch.autograd.Function):
-    """(point) -> the derivative of the proximal map in t; not differentiable."""
+class _ProxStep(_NotDifferentiable):
+    """(point) -> the derivative of the proximal map in t."""
 
     @staticmethod
     def forward(memory: Memory, x: Any, t: Any) -> Any:
         return _untraced(memory.derivative, x, t)[1]
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        pass
-
-    @staticmethod
-    def backward(ctx: Any, *_: Any) -> Any:
-        raise OrderError
-
-    @staticmethod
-    def jvp(ctx: Any, *_: Any) -> Any:
-        raise OrderError
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, memory: Memory, x: Any, t: Any) -> Any:

@@ -71,6 +71,13 @@ class AbsoluteSum(EntrywiseNorm):
             return namespace(A).linalg.vector_norm(A, axis=self.axis, ord=1)
         return blocked_sum(namespace(A).abs(A), self.axis)
 
+    def _nonzeros(self, A: Array) -> Array:
+        xp = namespace(A)
+        if is_torch(A):  # no temporary of the size of A
+            return xp.linalg.vector_norm(A, axis=self.axis, keepdims=True, ord=0)
+        A = phase(A) if is_jax(A) else A  # XLA takes subnormal numbers for zero
+        return xp.count_nonzero(A, axis=self.axis, keepdims=True)
+
     def _weights(self, A: Array, value: Array, tie: float) -> Array:
         """Return the weight of each entry's line, with the axes of `A`."""
         xp = namespace(A)
@@ -80,13 +87,14 @@ class AbsoluteSum(EntrywiseNorm):
         tied = sums >= value - slack if self.largest else sums <= value + slack
         share = xp.astype(tied, sums.dtype)
         if self.largest:
-            nonzero = phase(A) if is_jax(A) else A  # XLA takes subnormal numbers for zero
-            nonzeros = xp.count_nonzero(nonzero, axis=self.axis, keepdims=True)
-            share = divide(share, xp.astype(nonzeros, sums.dtype))
+            share = divide(share, xp.astype(self._nonzeros(A), sums.dtype))
         return divide(share, xp.sum(share, axis=self._other(), keepdims=True))
 
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
-        return phase(A) * self._weights(A, value, tie)
+        weights = self._weights(A, value, tie)
+        G = phase(A)
+        G *= weights  # in its own memory, where the library has such
+        return G
 
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
         xp = namespace(A)
