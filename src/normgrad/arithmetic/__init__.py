@@ -26,12 +26,12 @@ from normgrad.arithmetic.scaling import (
     shift,
     within_safe_range,
 )
-from normgrad.arithmetic.sums import blocked_sum, frobenius
+from normgrad.arithmetic.sums import absolute_sum, frobenius
 
 __all__ = [
     "Array",
+    "absolute_sum",
     "adjoint",
-    "blocked_sum",
     "branch",
     "divide",
     "exponent",

@@ -1,30 +1,47 @@
 """Sums whose rounding error grows slowly with the number of terms."""
 
+from collections.abc import Callable
+
 from normgrad.arithmetic.namespace import Array, is_complex, is_jax, is_torch, namespace
 
-__all__ = ["blocked_sum", "frobenius"]
-
-_BLOCK = 128
-_PIECE = 2**16
+__all__ = ["absolute_sum", "frobenius"]
 
 
-def blocked_sum(x: Array, axis: int) -> Array:
-    """Sum over a negative `axis` in blocks, so that the error grows like log(n), not n.
+def _in_blocks(reduce: Callable[..., Array], x: Array, axis: int, block: int) -> Array:
+    """Reduce along a negative `axis` in blocks, then the results, so that the error grows slowly.
 
-    Libraries sum along a strided axis, or at all, one term after the other: in float32
-    ten million ones then give 2**23.
+    Libraries add up along a strided axis, or at all, one term after the other: in float32
+    ten million ones then give 2**23. `reduce` takes an axis, and is its own continuation.
     """
     xp = namespace(x)
     n = x.shape[axis]
-    if n <= 4 * _BLOCK:
-        return xp.sum(x, axis=axis)
+    if n <= 4 * block:
+        return reduce(x, axis=axis)
     before, after = tuple(x.shape[:axis]), tuple(x.shape[axis:][1:])
     rest = (slice(None),) * len(after)
-    head = n - n % _BLOCK
-    blocks = xp.reshape(x[(..., slice(head), *rest)], (*before, head // _BLOCK, _BLOCK, *after))
-    partial = xp.sum(blocks, axis=axis)
-    tail = xp.sum(x[(..., slice(head, n), *rest)], axis=axis, keepdims=True)
-    return blocked_sum(xp.concat([partial, tail], axis=axis), axis)
+    head = n - n % block
+    blocks = xp.reshape(x[(..., slice(head), *rest)], (*before, head // block, block, *after))
+    partial = reduce(blocks, axis=axis)
+    tail = xp.expand_dims(reduce(x[(..., slice(head, n), *rest)], axis=axis), axis=axis)
+    return _in_blocks(reduce, xp.concat([partial, tail], axis=axis), axis, block)
+
+
+def _sum(x: Array, axis: int) -> Array:
+    return _in_blocks(namespace(x).sum, x, axis, 128)
+
+
+def _torch_norm(x: Array, ord: int, axis: int) -> Array:
+    """Return the vector norm as PyTorch has it: on all cores, and without a temporary."""
+
+    def reduce(x: Array, axis: int) -> Array:
+        return namespace(x).linalg.vector_norm(x, axis=axis, ord=ord)
+
+    return _in_blocks(reduce, x, axis, 4096)
+
+
+def absolute_sum(A: Array, axis: int) -> Array:
+    """Return the sums of absolute values along a negative `axis`."""
+    return _torch_norm(A, 1, axis) if is_torch(A) else _sum(namespace(A).abs(A), axis)
 
 
 def frobenius(A: Array) -> Array:
@@ -36,16 +53,11 @@ def frobenius(A: Array) -> Array:
     xp = namespace(A)
     if is_jax(A):
         squares = xp.real(A) ** 2 + xp.imag(A) ** 2 if is_complex(A) else A * A
-        return xp.sqrt(blocked_sum(blocked_sum(squares, -1), -1))
+        return xp.sqrt(_sum(_sum(squares, -1), -1))
     if is_torch(A):
-        # its norm is multi-threaded and makes no temporary; its vecdot does neither
-        axis = _contiguous_axis(A, A.stride())
-        pieces = A.split(_PIECE, dim=axis)  # it adds up a long row in few sums
-        norms = [xp.linalg.vector_norm(piece, axis=axis) for piece in pieces]
-        rows = norms[0] if len(norms) == 1 else xp.linalg.vector_norm(xp.stack(norms), axis=0)
-        return xp.linalg.vector_norm(rows, axis=-1)
+        return _torch_norm(_torch_norm(A, 2, _contiguous_axis(A, A.stride())), 2, -1)
     squares = xp.vecdot(A, A, axis=_contiguous_axis(A, A.strides))
-    return xp.sqrt(blocked_sum(xp.real(squares), -1))
+    return xp.sqrt(_sum(xp.real(squares), -1))
 
 
 def _contiguous_axis(A: Array, strides: tuple[int, ...]) -> int:

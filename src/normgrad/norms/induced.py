@@ -5,7 +5,7 @@ from typing import final
 
 from normgrad.arithmetic import (
     Array,
-    blocked_sum,
+    absolute_sum,
     divide,
     is_complex,
     is_jax,
@@ -59,17 +59,12 @@ class AbsoluteSum(EntrywiseNorm):
         xp = namespace(A)
         if 0 in A.shape[-2:]:
             return xp.sum(xp.abs(A), axis=(-2, -1))
-        sums = self._sums(A)
+        sums = absolute_sum(A, self.axis)
         top = xp.max(sums, axis=-1)
         if self.largest:
             return top
         # NaN and inf belong to the whole matrix, not to their line alone
         return xp.where(xp.isfinite(top), xp.min(sums, axis=-1), top)
-
-    def _sums(self, A: Array) -> Array:
-        if is_torch(A):  # no temporary of the size of A
-            return namespace(A).linalg.vector_norm(A, axis=self.axis, ord=1)
-        return blocked_sum(namespace(A).abs(A), self.axis)
 
     def _nonzeros(self, A: Array) -> Array:
         xp = namespace(A)
@@ -81,7 +76,7 @@ class AbsoluteSum(EntrywiseNorm):
     def _weights(self, A: Array, value: Array, tie: float) -> Array:
         """Return the weight of each entry's line, with the axes of `A`."""
         xp = namespace(A)
-        sums = xp.expand_dims(self._sums(A), axis=self.axis)
+        sums = xp.expand_dims(absolute_sum(A, self.axis), axis=self.axis)
         value = value[..., None, None]
         slack = tie * xp.abs(value)
         tied = sums >= value - slack if self.largest else sums <= value + slack
