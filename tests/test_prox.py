@@ -56,3 +56,14 @@ def test_precision_is_that_of_the_matrix() -> None:
     A = np.ones((2, 3), dtype=np.float32)
     for engine in ENGINES:
         assert DIFFERENTIATORS[engine].prox(A, np.float64(0.1), "nuc").dtype == np.float32
+
+
+def test_norms_that_are_others_by_another_name(rng: Any) -> None:
+    A = rng.standard_normal((3, 4))
+    for norm, same in (
+        (normgrad.KyFan(1), 2),
+        (normgrad.Schatten(1), "nuc"),
+        (normgrad.Schatten(2), "fro"),
+    ):
+        np.testing.assert_array_equal(normgrad.prox(A, 0.5, norm), normgrad.prox(A, 0.5, same))
+        np.testing.assert_array_equal(normgrad.grad(A, norm), normgrad.grad(A, same))

@@ -79,5 +79,5 @@ class OrderError(NotImplementedError):
             or "normgrad has derivatives of norms up to the second order, and of proximal maps "
             "to the first; a higher one was asked for. Detach the matrix "
             "(torch: x.detach(), jax: jax.lax.stop_gradient(x)) where the derivative in it "
-            "is not wanted"
+            "is not wanted; with PyTorch's dual numbers, leave the dual_level before backward"
         )

@@ -116,4 +116,6 @@ def _simplest(norm: Norm) -> Norm:
             return Frobenius()
         if norm.p == math.inf:
             return Spectral()
+    if isinstance(norm, KyFan) and norm.k == 1:
+        return Spectral(norm.tie_tol)
     return norm
