@@ -1,5 +1,6 @@
 """Matrix norms whose gradients are right, fast and the same in NumPy, autograd, PyTorch and JAX."""
 
+from normgrad import compat, testing
 from normgrad._api import explain, grad, hvp, matrix_norm, value_and_grad
 from normgrad._convex import prox
 from normgrad._explain import Explanation
@@ -23,6 +24,7 @@ __all__ = [
     "OrderError",
     "Schatten",
     "Spectral",
+    "compat",
     "explain",
     "frobenius_norm",
     "grad",
@@ -33,5 +35,6 @@ __all__ = [
     "prox",
     "schatten_norm",
     "spectral_norm",
+    "testing",
     "value_and_grad",
 ]

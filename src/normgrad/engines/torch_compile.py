@@ -18,6 +18,11 @@ __all__ = ["hessian_product", "prox", "value", "value_and_gradient"]
 Tensor = torch.Tensor
 
 
+def _mapped(operator: Any) -> Any:
+    """Register a batching rule, which PyTorch knows from 2.5 on."""
+    return getattr(operator, "register_vmap", lambda rule: rule)
+
+
 def _per_matrix(x: Tensor) -> Tensor:
     return x.new_empty(x.shape[:-2], dtype=x.dtype.to_real())
 
@@ -129,29 +134,29 @@ _derivative.register_autograd(_backward_derivative, setup_context=_setup_derivat
 _prox.register_autograd(_backward_prox, setup_context=_setup_prox)
 
 
-@_value.register_vmap
+@_mapped(_value)
 def _(info: Any, in_dims: Any, x: Tensor, rule: str) -> Any:
     return _value(x.movedim(in_dims[0], 0), rule), 0
 
 
-@_value_and_gradient.register_vmap
+@_mapped(_value_and_gradient)
 def _(info: Any, in_dims: Any, x: Tensor, rule: str) -> Any:
     return _value_and_gradient(x.movedim(in_dims[0], 0), rule), (0, 0)
 
 
-@_derivative.register_vmap
+@_mapped(_derivative)
 def _(info: Any, in_dims: Any, x: Tensor, E: Tensor, rule: str) -> Any:
     x, E = (_front(y, dim, info.batch_size) for y, dim in zip((x, E), in_dims, strict=False))
     return _derivative(x, E, rule), 0
 
 
-@_prox.register_vmap
+@_mapped(_prox)
 def _(info: Any, in_dims: Any, x: Tensor, t: Tensor, rule: str) -> Any:
     x, t = (_front(y, dim, info.batch_size) for y, dim in zip((x, t), in_dims, strict=False))
     return _prox(x, t, rule), 0
 
 
-@_prox_transpose.register_vmap
+@_mapped(_prox_transpose)
 def _(info: Any, in_dims: Any, x: Tensor, t: Tensor, P_bar: Tensor, rule: str) -> Any:
     x, t, P_bar = (
         _front(y, dim, info.batch_size) for y, dim in zip((x, t, P_bar), in_dims, strict=False)
