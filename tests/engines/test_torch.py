@@ -254,6 +254,21 @@ def test_compiled_numbers_and_vmap() -> None:
     torch.testing.assert_close(leaf.grad, normgrad.grad(x, "nuc"))
 
 
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2])
+def test_forward_mode_is_linear_in_its_direction(ord: Any) -> None:
+    """Forward over forward with the direction alone moving gives the first derivative again."""
+    x, E, t = randn(4, 3), randn(4, 3, seed=1), torch.tensor(0.5).double()
+    one, c = torch.tensor(1.0).double(), torch.tensor(0.7).double()
+    for f in (
+        lambda c: jvp(lambda x: normgrad.matrix_norm(x, ord), (x,), (c * E,))[1],
+        lambda c: jvp(lambda x, t: normgrad.prox(x, t, ord), (x, t), (c * E, c))[1],
+        lambda c: jvp(lambda t: normgrad.prox(x, t, ord), (t,), (c,))[1],
+        lambda c: jvp(lambda x: normgrad.prox(x, t, ord), (x,), (c * E,))[1],
+    ):
+        torch.testing.assert_close(jvp(f, (c,), (one,))[1], f(one))
+        torch.testing.assert_close(jacrev(f)(c), f(one))
+
+
 @every_norm
 def test_the_matrix_may_change_after_its_norm(ord: Any) -> None:
     """The first derivative is known by then; the second one is refused, as PyTorch does."""

@@ -82,20 +82,19 @@ def seen(condition: Array) -> bool | None:
     It cannot under tracing, on a GPU, and under the vmap that PyTorch uses for
     ``torch.autograd.grad(..., is_grads_batched=True)``.
     """
-    if not is_readable(condition):
-        return None
-    try:
-        return bool(condition)
-    except RuntimeError:
-        return None
+    return _read(bool, condition)
 
 
 def read_integer(x: Array) -> int | None:
     """Return a 0-d integer array as a number, or None where it cannot be read cheaply."""
+    return _read(int, x)
+
+
+def _read(kind: Callable[[Array], Any], x: Array) -> Any:
     if not is_readable(x):
         return None
     try:
-        return int(x)
+        return kind(x)
     except RuntimeError:
         return None
 

@@ -36,20 +36,16 @@ def _untraced(f: Callable[..., Any], *arguments: Any) -> Any:
     return f(*arguments)
 
 
-def _dual_inner(a: Any, b: Any) -> Any:
-    """Return ``Re<a, b>`` with the tangents that an outer forward mode gave to a and b.
+def _with_outer_tangents(f: Callable[..., Any], a: Any, *rest: Any) -> Any:
+    """Return ``f(a, ...)`` with the tangents that an outer forward mode gave to the arguments.
 
     PyTorch switches forward mode off while it runs the `jvp` of a Function, so that forward
-    over forward would silently drop them. The tangent of a in this forward mode is no part
-    of the derivative.
+    over forward would silently drop them in its arithmetic. The tangent of a in this forward
+    mode is no part of the derivative.
     """
     a = forward_ad.unpack_dual(a).primal
     with forward_ad._set_fwd_grad_enabled(True):
-        return real_inner(a, b)
-
-
-def _add(a: Any, b: Any) -> Any:
-    return b if a is None else a if b is None else a + b
+        return f(a, *rest)
 
 
 class Memory:
@@ -153,7 +149,7 @@ class _Value(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, E: Any, *_: Any) -> Any:
-        return _dual_inner(ctx.saved_tensors[0], E)
+        return _with_outer_tangents(real_inner, ctx.saved_tensors[0], E)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Any, G: Any, value: Any) -> Any:
@@ -184,7 +180,8 @@ class _ValueAlone(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, E: Any, _: Any) -> Any:
-        return _dual_inner(_Gradient.apply(*ctx.saved_tensors, ctx.rule)[0], E)
+        G = _Gradient.apply(*ctx.saved_tensors, ctx.rule)[0]
+        return _with_outer_tangents(real_inner, G, E)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Any, rule: NormRule) -> Any:
@@ -292,10 +289,14 @@ class Prox(torch.autograd.Function):
     def jvp(ctx: Any, E: Any, t_dot: Any, _: Any) -> Any:
         x, t = ctx.saved_tensors
         dP = None if E is None else derivative(ctx.memory, E, x, t)
-        if t_dot is not None:
-            # no second forward mode here: both factors raise OrderError in one
-            dP = _add(dP, _ProxStep.apply(ctx.memory, x, t) * t_dot[..., None, None])
-        return dP
+        if t_dot is None:
+            return dP
+
+        def total(in_t: Any) -> Any:
+            moved = in_t * t_dot[..., None, None]
+            return moved if dP is None else dP + moved
+
+        return _with_outer_tangents(total, _ProxStep.apply(ctx.memory, x, t))
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, x: Any, t: Any, rule: ProxRule) -> Any:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from normgrad.arithmetic import Array, divide, frobenius, is_complex, namespace
+from normgrad.arithmetic import Array, divide, frobenius, namespace, real_inner
 from normgrad.norms.base import Curvature, EntrywiseNorm, Proximal, UnitarilyInvariantNorm
 
 __all__ = ["Frobenius"]
@@ -40,11 +40,8 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
         return A / xp.where(value == 0, xp.ones_like(value), value)[..., None, None]
 
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
-        xp = namespace(A)
-        product = xp.conj(G) * E if is_complex(A) else G * E
-        along = xp.sum(xp.real(product) if is_complex(A) else product, axis=(-2, -1))
-        inverse = divide(xp.ones_like(value), value)[..., None, None]
-        return inverse * (E - G * along[..., None, None])
+        inverse = divide(namespace(A).ones_like(value), value)[..., None, None]
+        return inverse * (E - G * real_inner(G, E)[..., None, None])
 
     def prox_entries(self, A: Array, value: Array, t: Array) -> Array:
         return A * self._shrink(value, t)[..., None, None]
