@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from normgrad._argument import Argument, norm_rule, with_direction
+from normgrad._argument import Argument, norm_rule, prepared, with_direction
 from normgrad._explain import Explanation, explain_rule
 from normgrad.arithmetic import Array
 
@@ -73,6 +73,10 @@ def matrix_norm(
     >>> round(float(normgrad.matrix_norm(A, "nuc")), 12) == round(4 * 5**0.5, 12)
     True
     """
+    ready = None if keepdims else prepared(x, ord, axis, method)
+    if ready is not None:
+        engine, rule = ready
+        return engine.value(rule, x)
     argument = Argument(x, axis)
     rule = norm_rule(argument, ord, method)
     return argument.like_value(argument.engine.value(rule, argument.x), keepdims)
@@ -111,6 +115,10 @@ def value_and_grad(
     array([[1., 0.],
            [0., 1.]])
     """
+    ready = prepared(x, ord, axis, method)
+    if ready is not None:
+        engine, rule = ready
+        return engine.value_and_gradient(rule, x)
     argument = Argument(x, axis)
     rule = norm_rule(argument, ord, method)
     value, G = argument.engine.value_and_gradient(rule, argument.x)

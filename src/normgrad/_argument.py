@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from normgrad.arithmetic import Array
+from normgrad.arithmetic import Array, is_compiling
 from normgrad.calculus import (
     NormByEntries,
     NormBySingularValues,
@@ -18,7 +18,7 @@ from normgrad.engines import Engine, engine_of
 from normgrad.factorizations import check_method
 from normgrad.norms import EntrywiseNorm, Norm, UnitarilyInvariantNorm, resolve
 
-__all__ = ["Argument", "norm_rule", "prox_rule", "with_direction"]
+__all__ = ["Argument", "norm_rule", "prepared", "prox_rule", "with_direction"]
 
 _COMPUTED_IN = {"float16": "float32", "bfloat16": "float32", "complex32": "complex64"}
 """Dtypes that are computed in another and cast back."""
@@ -109,6 +109,32 @@ def _two_axes(axis: Any, ndim: int, shape: tuple[int, ...]) -> tuple[int, int]:
             f"of an array of shape {shape}"
         )
     return row, column
+
+
+_PREPARED: dict[Any, tuple[Engine, NormRule] | None] = {}
+
+
+def prepared(x: Any, ord: Any, axis: Any, method: str) -> tuple[Engine, NormRule] | None:
+    """Return the engine and the rule for an array that can be given to them as it is, or None.
+
+    What was found out for one array holds for all of the same type, dtype and shape.
+    """
+    if is_compiling():  # a compiler would watch the memory
+        return None
+    try:
+        # (equal numbers of several types are equal keys: 1, 1.0 and True)
+        key = type(x), x.dtype, x.shape, getattr(x, "layout", None), ord, type(ord), axis, method
+        return _PREPARED[key]
+    except KeyError:
+        pass
+    except (AttributeError, TypeError):  # not an array, or not hashable
+        return None
+    argument = Argument(x, axis)
+    plain = argument.x is x and argument.dtype in _NATIVE
+    if len(_PREPARED) > 1000:
+        _PREPARED.clear()
+    _PREPARED[key] = (argument.engine, norm_rule(argument, ord, method)) if plain else None
+    return _PREPARED[key]
 
 
 def norm_rule(argument: Argument, ord: Any, method: str) -> NormRule:

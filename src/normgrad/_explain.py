@@ -59,9 +59,9 @@ def explain_rule(rule: NormRule, A: Array) -> Explanation:
     if not is_traced(A) and scaled.size is not None and not _any_finite(scaled.size):
         why = "the matrix has NaN or inf, and so has its norm"
         return Explanation(rule.norm, shape, dtype, "none", why)
-    choice = rule.choice(scaled.matrix)
-    name = choice.factorization.name
-    return Explanation(rule.norm, shape, dtype, name, choice.reason, choice.considered)
+    considered = rule.account(scaled.matrix)
+    name, verdict = next((c for c in considered if c[1].accepted), considered[-1])
+    return Explanation(rule.norm, shape, dtype, name, verdict.reason, tuple(considered))
 
 
 def _any_finite(size: Array) -> bool:

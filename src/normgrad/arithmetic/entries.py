@@ -4,7 +4,22 @@ from normgrad.arithmetic import xla
 from normgrad.arithmetic.namespace import Array, is_complex, is_jax, namespace
 from normgrad.arithmetic.scaling import safe_exponent, shift
 
-__all__ = ["phase", "real_inner"]
+__all__ = ["conj", "phase", "real", "real_inner", "vector_norm"]
+
+
+def conj(x: Array) -> Array:
+    """Return the complex conjugate; `x` itself if it is real."""
+    return namespace(x).conj(x) if is_complex(x) else x
+
+
+def real(x: Array) -> Array:
+    """Return the real part; `x` itself if it is real."""
+    return namespace(x).real(x) if is_complex(x) else x
+
+
+def vector_norm(w: Array) -> Array:
+    """Return the Euclidean norm of a vector whose squares neither over- nor underflow."""
+    return real(conj(w) @ w) ** 0.5
 
 
 def phase(z: Array) -> Array:

@@ -16,9 +16,12 @@ __all__ = [
     "Array",
     "adjoint",
     "branch",
+    "device",
     "divide",
+    "each_matrix",
     "identity",
     "integers",
+    "is_compiling",
     "is_complex",
     "is_jax",
     "is_readable",
@@ -60,7 +63,14 @@ def is_jax(x: Array) -> bool:
 
 def is_traced(x: Array) -> bool:
     """Whether the entries of `x` are unknown while Python runs, as under ``jax.jit``."""
-    return is_jax(x) and isinstance(x, sys.modules["jax"].core.Tracer)
+    jax = sys.modules.get("jax")
+    return jax is not None and isinstance(x, jax.core.Tracer)
+
+
+def is_compiling() -> bool:
+    """Whether torch.compile is reading this very call."""
+    torch = sys.modules.get("torch")
+    return torch is not None and torch.compiler.is_compiling()
 
 
 def is_readable(x: Array) -> bool:
@@ -120,6 +130,29 @@ def branch(
     return quick(x) if seen(condition) else general(x)
 
 
+def each_matrix(f: Callable[[Array], Any], A: Array) -> Any:
+    """Return the results of `f`, arrays or a tuple of arrays, stacked over the leading axes of A.
+
+    One matrix after the other: for what is long, or takes another course, at each.
+    """
+    batch, matrix = tuple(A.shape[:-2]), tuple(A.shape[-2:])
+    xp = namespace(A)
+    stack = xp.reshape(A, (-1, *matrix))
+
+    def unflat(x: Array) -> Array:
+        return xp.reshape(x, (*batch, *x.shape[1:]))
+
+    if is_traced(A):
+        results = sys.modules["jax"].lax.map(f, stack)
+    else:
+        results = [f(stack[i]) for i in range(stack.shape[0])]
+        if isinstance(results[0], tuple):
+            results = tuple(map(xp.stack, zip(*results, strict=True)))
+        else:
+            results = xp.stack(results)
+    return tuple(map(unflat, results)) if isinstance(results, tuple) else unflat(results)
+
+
 def divide(a: Array, b: Array, otherwise: Array | float = 0.0) -> Array:
     """Return ``a / b``, and `otherwise` where ``b`` is exactly zero. No denominator is altered."""
     xp = namespace(b)
@@ -134,17 +167,28 @@ def is_complex(x: Array) -> bool:
 
 def identity(k: int, like: Array) -> Array:
     """Return the k x k identity with the dtype and place of `like`."""
-    return namespace(like).eye(k, dtype=like.dtype, device=array_api_compat.device(like))
+    return namespace(like).eye(k, dtype=like.dtype, device=device(like))
 
 
 def integers(k: int, like: Array) -> Array:
     """Return 0, ..., k - 1 with the dtype and place of `like`."""
-    return namespace(like).arange(k, dtype=like.dtype, device=array_api_compat.device(like))
+    return namespace(like).arange(k, dtype=like.dtype, device=device(like))
+
+
+_epsilons: dict[Any, float] = {}
 
 
 def machine_epsilon(x: Array) -> float:
     """Return the unit of relative spacing of the (real part of the) dtype of `x`."""
-    return float(namespace(x).finfo(x.dtype).eps)
+    epsilon = _epsilons.get(x.dtype)
+    if epsilon is None:
+        epsilon = _epsilons[x.dtype] = float(namespace(x).finfo(x.dtype).eps)
+    return epsilon
+
+
+def device(x: Array) -> Any:
+    """Return where `x` is."""
+    return array_api_compat.device(x)
 
 
 def adjoint(x: Array) -> Array:

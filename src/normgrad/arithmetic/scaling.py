@@ -11,14 +11,21 @@ from typing import Any
 import numpy as np
 
 from normgrad.arithmetic import xla
-from normgrad.arithmetic.namespace import Array, is_complex, is_jax, is_torch, namespace
+from normgrad.arithmetic.namespace import (
+    Array,
+    is_complex,
+    is_jax,
+    is_torch,
+    machine_epsilon,
+    namespace,
+)
 
 __all__ = ["exponent", "largest", "safe_exponent", "shift", "within_safe_range"]
 
 
 def safe_exponent(x: Array) -> int:
     """Return E such that sums of squares of entries within 2**-E .. 2**E keep full accuracy."""
-    return 400 if namespace(x).finfo(x.dtype).bits == 64 else 30
+    return 400 if machine_epsilon(x) < 1e-10 else 30
 
 
 def within_safe_range(value: Array) -> Array:

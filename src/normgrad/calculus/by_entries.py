@@ -6,8 +6,9 @@ from typing import final
 from normgrad.arithmetic import Array, branch, namespace, within_safe_range
 from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule
+from normgrad.calculus.small import is_small, small_frobenius
 from normgrad.calculus.tolerances import tolerances
-from normgrad.norms import EntrywiseNorm
+from normgrad.norms import EntrywiseNorm, Frobenius
 
 __all__ = ["EntrywiseDerivative", "EntrywiseProxDerivative", "NormByEntries", "ProxByEntries"]
 
@@ -63,6 +64,11 @@ class NormByEntries(NormRule):
             return scaled.value(self.norm.of_entries(scaled.matrix))
 
         return branch(_all_safe(value), lambda A: value, scaling, A)
+
+    def quick(self, A: Array) -> tuple[Array, Array] | None:
+        if isinstance(self.norm, Frobenius) and is_small(A):
+            return small_frobenius(A)
+        return None
 
     def value_and_gradient(self, A: Array) -> tuple[Array, Array]:
         tie = tolerances(self.norm, A).tie

@@ -1,14 +1,17 @@
 """Norms and proximal maps through singular values: factorize once, then everything is a lift."""
 
+from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self, final
+from typing import Any, NamedTuple, Self, final
 
 from normgrad.arithmetic import Array, largest, namespace
 from normgrad.calculus.lift import LiftDerivative, lift
 from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule
+from normgrad.calculus.small import is_small, small_value_and_gradient
 from normgrad.calculus.tolerances import snap_to_zero, tolerances
-from normgrad.factorizations import Choice, Spectrum, choose
+from normgrad.factorizations import Account, Demand, Spectrum, decompose, settle
 from normgrad.norms import UnitarilyInvariantNorm
 
 __all__ = ["NormBySingularValues", "ProxBySingularValues", "SpectralDerivative", "ZeroDerivative"]
@@ -35,10 +38,9 @@ class ZeroDerivative(NamedTuple):
         return namespace(E).zeros_like(E)
 
 
-class _Factorized(NamedTuple):
-    """A matrix scaled and factorized, and the singular values as derivatives see them."""
+class _Seen(NamedTuple):
+    """The singular triplets, and the singular values as derivatives see them."""
 
-    scaled: Normalised
     spectrum: Spectrum
     s: Array
     tie: float
@@ -55,20 +57,31 @@ class _BySingularValues:
     method: str = "auto"
     verified: bool = False
 
-    def choice(self, A: Array) -> Choice:
-        triplets = self.norm.triplets(min(A.shape[-2:]))
-        return choose(A, triplets, self.method, verified=self.verified)
+    @abstractmethod
+    def triplets(self, k: int) -> int:
+        """Return how many leading singular values, of k, the result depends on."""
+
+    def demand(self, A: Array, *, vectors: bool = True, complete: bool = False) -> Demand:
+        tol = tolerances(self.norm, A)
+        triplets = self.triplets(min(A.shape[-2:]))
+        named = self.method != "auto" and not self.verified
+        return Demand(triplets, tol.tie, tol.rank, vectors, complete, named)
 
     def settled(self, A: Array) -> Self:
         if _is_empty(A):
             return self
-        return replace(self, method=self.choice(A).factorization.name, verified=True)
+        method, verified = settle(A, self.demand(A), self.method)
+        return replace(self, method=method, verified=verified)
 
-    def factorized(self, A: Array) -> _Factorized:
-        scaled = normalise(A)
-        spectrum = self.choice(scaled.matrix).factorization.factorize(scaled.matrix)
+    def at(self, A: Array, use: Callable[[_Seen], Any], **wanted: bool) -> Any:
+        """Return what `use` makes of the triplets of A."""
         tol = tolerances(self.norm, A)
-        return _Factorized(scaled, spectrum, snap_to_zero(spectrum.s, tol), tol.tie)
+
+        def seen(spectrum: Spectrum) -> Any:
+            return use(_Seen(spectrum, snap_to_zero(spectrum.s, tol), tol.tie))
+
+        demand = self.demand(A, **wanted)
+        return decompose(A, demand, seen, self.method, verified=self.verified)
 
 
 def _is_empty(A: Array) -> bool:
@@ -80,28 +93,52 @@ def _is_empty(A: Array) -> bool:
 class NormBySingularValues(_BySingularValues, NormRule):
     """The norm: its gradient is the lift of the slope of its gauge."""
 
+    def triplets(self, k: int) -> int:
+        return self.norm.triplets(k)
+
     def value(self, A: Array) -> Array:
         if _is_empty(A):
             return namespace(A).zeros_like(largest(A))
         scaled = normalise(A)
-        factorization = self.choice(scaled.matrix).factorization
-        return scaled.value(self.norm.value(factorization.singular_values(scaled.matrix)))
+        return scaled.value(
+            self.at(scaled.matrix, lambda at: self.norm.value(at.spectrum.s), vectors=False)
+        )
+
+    def quick(self, A: Array) -> tuple[Array, Array] | None:
+        if self.method != "auto" or not is_small(A) or A.item(1) == 0:  # it may be diagonal
+            return None
+        return small_value_and_gradient(self.norm, A)
 
     def value_and_gradient(self, A: Array) -> tuple[Array, Array]:
         if _is_empty(A):
             return self.value(A), namespace(A).zeros_like(A)
-        at = self.factorized(A)
-        mu = self.norm.slope(at.s, at.tie)
-        value = at.scaled.value(self.norm.value(at.spectrum.s))
-        return value, restore(lift(at.spectrum, mu), (at.scaled, 0))
+
+        def both(at: _Seen) -> tuple[Array, Array]:
+            mu = self.norm.slope(at.s, at.tie)
+            G = lift(at.spectrum, mu, lambda: self.norm.curvature(at.s, at.tie))
+            return self.norm.value(at.spectrum.s), G
+
+        scaled = normalise(A)
+        value, G = self.at(scaled.matrix, both)
+        return scaled.value(value), restore(G, (scaled, 0))
+
+    def account(self, A: Array) -> Account:
+        """Return what each factorization has to say of A, for value and gradient."""
+        account: Account = []
+        demand = self.demand(A)
+        decompose(A, demand, lambda spectrum: spectrum.s[..., 0], self.method, account=account)
+        return account
 
     def derivative(self, A: Array) -> Derivative:
         if _is_empty(A):
             return ZeroDerivative()
-        at = self.factorized(A)
-        curvature = self.norm.curvature(at.s, at.tie)
-        lifted = LiftDerivative.at(at.spectrum, at.s, curvature)
-        return SpectralDerivative(lifted, at.scaled.without_matrix(), -1)
+
+        def derivative(at: _Seen) -> LiftDerivative:
+            return LiftDerivative.at(at.spectrum, at.s, self.norm.curvature(at.s, at.tie))
+
+        scaled = normalise(A)
+        lifted = self.at(scaled.matrix, derivative, complete=True)
+        return SpectralDerivative(lifted, scaled.without_matrix(), -1)
 
 
 @final
@@ -109,20 +146,31 @@ class NormBySingularValues(_BySingularValues, NormRule):
 class ProxBySingularValues(_BySingularValues, ProxRule):
     """The proximal map of a unitarily invariant norm: the lift of that of its gauge."""
 
+    def triplets(self, k: int) -> int:
+        return k
+
     def prox(self, A: Array, t: Array) -> Array:
         if _is_empty(A):
             return namespace(A).zeros_like(A)
-        at = self.factorized(A)
-        scaled, t = at.scaled.with_step(t)
-        g = self.norm.proximal(at.spectrum.s, t).curvature.g
-        return restore(lift(at.spectrum, g), (scaled, 1))
+        scaled, t = normalise(A).with_step(t)
+
+        def lifted(at: _Seen) -> Array:
+            curvature = self.norm.proximal(at.spectrum.s, t).curvature
+            return lift(at.spectrum, curvature.g, lambda: curvature)
+
+        return restore(self.at(scaled.matrix, lifted, complete=True), (scaled, 1))
 
     def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
         if _is_empty(A):
             return ZeroDerivative(), namespace(A).zeros_like(A)
-        at = self.factorized(A)
-        scaled, t = at.scaled.with_step(t)
-        proximal = self.norm.proximal(at.spectrum.s, t)
-        lifted = LiftDerivative.at(at.spectrum, at.spectrum.s, proximal.curvature)
-        in_t = restore(lift(at.spectrum, proximal.step), (scaled, 0))
+        scaled, t = normalise(A).with_step(t)
+
+        def both(at: _Seen) -> tuple[LiftDerivative, Array]:
+            spectrum = at.spectrum
+            proximal = self.norm.proximal(spectrum.s, t)
+            lifted = LiftDerivative.at(spectrum, spectrum.s, proximal.curvature)
+            return lifted, lift(spectrum, proximal.step, lambda: proximal.curvature)
+
+        lifted, in_t = self.at(scaled.matrix, both, complete=True)
+        in_t = restore(in_t, (scaled, 0))
         return SpectralDerivative(lifted, scaled.without_matrix(), 0), in_t

@@ -24,6 +24,7 @@ The map E -> dG is real-linear and self-adjoint for Re<.,.>, since P, M and the 
 symmetric: it is its own transpose, so it serves forward and reverse mode.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from normgrad.arithmetic import (
@@ -33,7 +34,7 @@ from normgrad.arithmetic import (
     identity,
     is_complex,
     namespace,
-    read_integer,
+    seen,
 )
 from normgrad.factorizations import Frame, Spectrum
 from normgrad.norms import Curvature
@@ -41,17 +42,39 @@ from normgrad.norms import Curvature
 __all__ = ["LiftDerivative", "lift"]
 
 
-def lift(spectrum: Spectrum, g: Array) -> Array:
-    """Return ``U diag(g) V^H``, from the triplets up to the last nonzero g."""
-    xp = namespace(g)
-    k = g.shape[-1]
-    used = xp.any(xp.reshape(g, (-1, k)) != 0, axis=0)
-    unused = read_integer(xp.argmax(xp.flip(xp.astype(used, xp.int8))))
-    if unused:
-        spectrum, g = spectrum.leading(k - unused), g[..., : k - unused]
-    if spectrum.u.shape[0] <= spectrum.v.shape[0]:  # scale the smaller of the two
-        return spectrum.v.expand_right(spectrum.u.scaled(g))
-    return spectrum.u.expand(adjoint(spectrum.v.scaled(g)))
+def lift(spectrum: Spectrum, g: Array, curvature: Callable[[], Curvature]) -> Array:
+    """Return the lift of ``s -> g`` at the matrix with this spectrum.
+
+    `curvature` is called where U is not quite orthonormal. With the defect ``E = U^H U - I``
+    and ``Uo = U (I - E/2)``, orthonormal up to terms of second order, the matrix is
+    ``Uo (diag(s) + E diag(s)/2) V^H``. The derivative above, at Uo and V in the direction
+    ``Et = E diag(s)/2``, then gives up to second order in E
+
+        U [ diag(g) - F ] V^H,    F_ij = E_ij s_i (M_ij - P_ij) / 2,
+
+    with ``M - P = 2 g / (s_i + s_j)`` where g is constant.
+    """
+    E, u, v = spectrum.defect, spectrum.u, spectrum.v
+    if E is None:
+        return spectrum.lift(g)
+    si, sj = spectrum.s[..., :, None], spectrum.s[..., None, :]
+    if seen(namespace(g).all(g[..., :1] == g)):
+        F = E * (si / (si + sj)) * g[..., None]
+    else:
+        at = curvature()
+        F = E * si * ((_sums(spectrum.s, g, at.slope) - at.differences) / 2)
+    if u.shape[0] < v.shape[0]:  # the defect is that of V: the same for the adjoint matrix
+        return adjoint(v.expand(adjoint(u.scaled(g)) - u.expand_right(F)))
+    return u.expand(adjoint(v.scaled(g)) - v.expand_right(F))
+
+
+def _sums(s: Array, g: Array, slope: Array) -> Array:
+    """Return M, ``(g_i + g_j) / (s_i + s_j)``."""
+    return divide(
+        g[..., :, None] + g[..., None, :],
+        s[..., :, None] + s[..., None, :],
+        otherwise=slope[..., :, None],
+    )
 
 
 class LiftDerivative(NamedTuple):
@@ -75,14 +98,15 @@ class LiftDerivative(NamedTuple):
         if not spectrum.complete:
             raise ValueError("the derivative of a lift needs all singular triplets")
         g, slope = curvature.g, curvature.slope
-        M = divide(
-            g[..., :, None] + g[..., None, :],
-            s[..., :, None] + s[..., None, :],
-            otherwise=slope[..., :, None],
-        )
         q = divide(g, s, otherwise=slope)
         return cls(
-            spectrum.u, spectrum.v, curvature.differences, M, q, curvature.w, curvature.weight
+            spectrum.u,
+            spectrum.v,
+            curvature.differences,
+            _sums(s, g, slope),
+            q,
+            curvature.w,
+            curvature.weight,
         )
 
     def __call__(self, E: Array) -> Array:

@@ -47,6 +47,13 @@ class NormRule(Rule):
     def value_and_gradient(self, A: Array) -> tuple[Array, Array]:
         """Return the norm and the subgradient of least Frobenius norm, (..., m, n)."""
 
+    def quick(self, A: Array) -> tuple[Array, Array] | None:
+        """Return value and gradient for one small matrix of moderate size, or None for others.
+
+        For NumPy arrays, where every decision costs as much as the arithmetic.
+        """
+        return None
+
     @abstractmethod
     def derivative(self, A: Array) -> Derivative:
         """Return the derivative of the gradient, the Hessian."""

@@ -1,5 +1,6 @@
 """When a singular value counts as zero, and a gap as a tie: decided here and nowhere else."""
 
+import functools
 from typing import Any, NamedTuple
 
 from normgrad.arithmetic import Array, machine_epsilon, namespace
@@ -22,8 +23,14 @@ def tolerances(norm: Norm, A: Array) -> Tolerances:
     practice: a bitwise test would return an arbitrary vector of a singular subspace, and
     ``max(m, n) eps`` merges true gaps of 1e-4 in float32.
     """
-    default: float = 8 * max(*A.shape[-2:], 1) ** 0.5 * machine_epsilon(A)
-    return Tolerances(*(_given(getattr(norm, f, None), default) for f in ("rank_tol", "tie_tol")))
+    return _tolerances(norm, max(*A.shape[-2:], 1), machine_epsilon(A))
+
+
+@functools.lru_cache(maxsize=1000)
+def _tolerances(norm: Norm, size: int, epsilon: float) -> Tolerances:
+    default = 8 * size**0.5 * epsilon
+    rank, tie = getattr(norm, "rank_tol", None), getattr(norm, "tie_tol", None)
+    return Tolerances(_given(rank, default), _given(tie, default))
 
 
 def _given(value: Any, default: float) -> float:

@@ -23,11 +23,12 @@ from normgrad.calculus import (
     SpectralDerivative,
 )
 from normgrad.engines.base import Engine, OrderError
-from normgrad.factorizations import Columns, Coordinates
+from normgrad.factorizations import Columns, Coordinates, Image
 
 __all__ = ["ENGINE", "JaxEngine"]
 
 jax.tree_util.register_dataclass(Columns, ["q"], [])
+jax.tree_util.register_dataclass(Image, ["a", "w"], [])
 jax.tree_util.register_dataclass(Coordinates, ["order", "phase"], ["rows"])
 jax.tree_util.register_dataclass(SpectralDerivative, ["lift", "scaled"], ["degree"])
 jax.tree_util.register_dataclass(EntrywiseDerivative, ["scaled", "value", "G"], ["norm", "tie"])

@@ -3,23 +3,37 @@
 from normgrad.factorizations.base import (
     Columns,
     Coordinates,
+    Demand,
     Factorization,
     Frame,
+    Image,
+    Outcome,
     Spectrum,
     Verdict,
 )
-from normgrad.factorizations.choose import TABLE, Choice, check_method, choose, methods
+from normgrad.factorizations.choose import (
+    TABLE,
+    Account,
+    check_method,
+    decompose,
+    methods,
+    settle,
+)
 
 __all__ = [
     "TABLE",
-    "Choice",
+    "Account",
     "Columns",
     "Coordinates",
+    "Demand",
     "Factorization",
     "Frame",
+    "Image",
+    "Outcome",
     "Spectrum",
     "Verdict",
     "check_method",
-    "choose",
+    "decompose",
     "methods",
+    "settle",
 ]

@@ -2,11 +2,30 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from normgrad.arithmetic import Array, adjoint, identity, integers, is_complex, namespace
+from normgrad.arithmetic import (
+    Array,
+    adjoint,
+    identity,
+    integers,
+    is_complex,
+    namespace,
+    read_integer,
+    times,
+)
 
-__all__ = ["Columns", "Coordinates", "Factorization", "Frame", "Spectrum", "Verdict"]
+__all__ = [
+    "Columns",
+    "Coordinates",
+    "Demand",
+    "Factorization",
+    "Frame",
+    "Image",
+    "Outcome",
+    "Spectrum",
+    "Verdict",
+]
 
 
 class Frame(ABC):
@@ -72,6 +91,43 @@ class Columns(Frame):
 
 
 @dataclass(frozen=True)
+class Image(Frame):
+    """The product ``A W`` of an array (..., m, n) and a small one (..., n, k), never formed.
+
+    Parameters
+    ----------
+    a, w : array
+        The columns of ``A W`` are orthonormal; those where W is zero count as absent. If w
+        has a higher precision than a, products are taken in that of w, and rounded to that of a.
+    """
+
+    a: Array
+    w: Array
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.a.shape[-2], self.w.shape[-1]
+
+    def expand(self, X: Array) -> Array:
+        return times(self.a, self.w @ X)
+
+    def coefficients(self, X: Array) -> Array:
+        return adjoint(self.coefficients_right(adjoint(X)))
+
+    def expand_right(self, X: Array) -> Array:
+        return adjoint(self.expand(adjoint(X)))
+
+    def coefficients_right(self, X: Array) -> Array:
+        return (X @ self.a) @ self.w
+
+    def scaled(self, g: Array) -> Array:
+        return times(self.a, self.w * g[..., None, :])
+
+    def leading(self, r: int) -> "Image":
+        return Image(self.a, self.w[..., :r])
+
+
+@dataclass(frozen=True)
 class Coordinates(Frame):
     """Unit vectors of C^m, each times a phase: column j is ``phase_j e_i`` with ``i = order_j``.
 
@@ -132,30 +188,103 @@ class Spectrum(NamedTuple):
 
     Parameters
     ----------
-    u, v : Frame
-        The left (m x k) and right (n x k) singular vectors.
+    u, v : Frame or None
+        The left (m x k) and right (n x k) singular vectors; None where none were wanted.
     s : (..., k) array
         Descending.
     complete : bool
-        Whether there are all min(m, n) of them.
+        Whether there are all min(m, n) of them, those of zeros too. The others, if not,
+        count as zero, or do not matter to the norm.
+    defect : (..., k, k) array or None
+        ``U^H U - I``, with an exactly zero diagonal, where U is orthonormal only to about
+        the root of the working precision: ``A = U diag(s) V^H`` still holds, and the lift
+        has a term of first order for it. It is that of V where ``m < n``.
     """
 
-    u: Frame
+    u: Any
     s: Array
-    v: Frame
+    v: Any
     complete: bool = True
+    defect: Array | None = None
+
+    def lift(self, g: Array) -> Array:
+        """Return ``U diag(g) V^H``, from the triplets up to the last nonzero g."""
+        xp = namespace(g)
+        k = g.shape[-1]
+        used = xp.any(xp.reshape(g, (-1, k)) != 0, axis=0)
+        unused = read_integer(xp.argmax(xp.flip(xp.astype(used, xp.int8))))
+        if unused:
+            return self.leading(k - unused).lift(g[..., : k - unused])
+        if self.u.shape[0] < self.v.shape[0]:  # scale the smaller of the two
+            return self.v.expand_right(self.u.scaled(g))
+        return self.u.expand(adjoint(self.v.scaled(g)))
+
+    def adjoint(self) -> "Spectrum":
+        """Return the triplets of the adjoint matrix."""
+        return self._replace(u=self.v, v=self.u)
 
     def leading(self, r: int) -> "Spectrum":
         """Return the first r triplets."""
         if r >= self.s.shape[-1]:
             return self
-        return Spectrum(self.u.leading(r), self.s[..., :r], self.v.leading(r), complete=False)
+        defect = None if self.defect is None else self.defect[..., :r, :r]
+        return Spectrum(self.u.leading(r), self.s[..., :r], self.v.leading(r), False, defect)
+
+
+class Demand(NamedTuple):
+    """What of a singular value decomposition is wanted.
+
+    Parameters
+    ----------
+    triplets : int
+        The norm depends on so many leading singular values, and on those tied with the last.
+    tie, rank : float
+        The sizes, relative to the largest singular value, of a gap that counts as a tie, and
+        of a singular value that counts as zero.
+    vectors : bool
+        Whether the singular vectors are wanted.
+    complete : bool
+        Whether all min(m, n) triplets are wanted, whatever the norm depends on.
+    named : bool
+        Whether the factorization was named by the user, who thereby allows it an error of
+        the size of the tolerance `rank`.
+    """
+
+    triplets: int
+    tie: float
+    rank: float
+    vectors: bool = True
+    complete: bool = False
+    named: bool = False
+
+    def all_of(self, A: Array) -> bool:
+        """Whether all triplets of A are wanted (those of zeros only if `complete`)."""
+        return self.complete or self.triplets >= min(A.shape[-2:])
 
 
 class Verdict(NamedTuple):
     """Whether a factorization is the one to use, and why (not)."""
 
     accepted: bool
+    reason: str
+
+
+class Outcome(NamedTuple):
+    """What a factorization returns.
+
+    Parameters
+    ----------
+    spectrum : Spectrum or None
+        None where the factorization gave up on all matrices.
+    holds : (...) boolean array, or bool for all matrices
+        Whether the triplets passed the factorization's own test; if not, another
+        factorization is to be used.
+    reason : str
+        What the test found.
+    """
+
+    spectrum: Spectrum | None
+    holds: Any
     reason: str
 
 
@@ -169,18 +298,20 @@ class Factorization(ABC):
     name: str
     """What ``method=`` calls it."""
 
-    @abstractmethod
-    def verdict(self, A: Array, triplets: int) -> Verdict:
-        """Decide, cheaply against the factorization itself, whether to use it.
+    certain: bool = False
+    """Whether it succeeds at every matrix that it accepts."""
 
-        The norm depends on the leading `triplets` singular values. The entries of A may be
-        read only if they are known: see `normgrad.arithmetic.is_traced`.
+    batches: bool = True
+    """Whether it takes leading axes; else it gets one matrix, (m, n), at a time."""
+
+    @abstractmethod
+    def verdict(self, A: Array, demand: Demand) -> Verdict:
+        """Decide, cheaply against the factorization itself, whether to try it.
+
+        The entries of A may be read only if they are known: see
+        `normgrad.arithmetic.is_traced`.
         """
 
     @abstractmethod
-    def singular_values(self, A: Array) -> Array:
-        """Return the singular values, descending, (..., k)."""
-
-    @abstractmethod
-    def factorize(self, A: Array) -> Spectrum:
-        """Return the singular triplets."""
+    def factorize(self, A: Array, demand: Demand) -> Outcome:
+        """Return singular triplets, and whether they are as accurate as those of an SVD."""

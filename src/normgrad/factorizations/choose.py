@@ -1,29 +1,31 @@
-"""Which factorization is used, and why."""
+"""Which factorization is used, and why: the first that accepts the matrix and passes its test."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Any
 
-from normgrad.arithmetic import Array
-from normgrad.factorizations.base import Factorization, Verdict
+from normgrad.arithmetic import Array, branch, each_matrix, is_traced, namespace
+from normgrad.factorizations.base import Demand, Factorization, Outcome, Spectrum, Verdict
 from normgrad.factorizations.diagonal import DiagonalScan
+from normgrad.factorizations.gram import Gram
+from normgrad.factorizations.lanczos import Lanczos
+from normgrad.factorizations.qr import TriangularSVD
+from normgrad.factorizations.randomized import RangeFinder
 from normgrad.factorizations.svd import DenseSVD
 
-__all__ = ["TABLE", "Choice", "check_method", "choose", "methods"]
+__all__ = ["TABLE", "Account", "check_method", "decompose", "methods", "settle"]
 
-TABLE: tuple[Factorization, ...] = (DiagonalScan(), DenseSVD())
+TABLE: tuple[Factorization, ...] = (
+    DiagonalScan(),
+    Lanczos(),
+    RangeFinder(),
+    Gram(),
+    TriangularSVD(),
+    DenseSVD(),
+)
 """In the order in which ``method="auto"`` considers them; the last takes every matrix."""
 
-
-@dataclass(frozen=True)
-class Choice:
-    """The factorization to use, and what was said of each that was considered."""
-
-    factorization: Factorization
-    considered: tuple[tuple[str, Verdict], ...]
-
-    @property
-    def reason(self) -> str:
-        """Return why the factorization was chosen."""
-        return self.considered[-1][1].reason
+Account = list[tuple[str, Verdict]]
+"""What was said of each factorization that was considered, in order."""
 
 
 def methods() -> tuple[str, ...]:
@@ -39,29 +41,132 @@ def check_method(method: object) -> None:
         )
 
 
-def choose(A: Array, triplets: int, method: str = "auto", *, verified: bool = False) -> Choice:
-    """Return the first factorization that accepts A, or the one named.
+def settle(A: Array, demand: Demand, method: str) -> tuple[str, bool]:
+    """Return `method`, or the one it comes to where that is certain from the entries of A.
 
-    With `verified`, the one named has accepted A before, and is not asked again.
+    The second result says that this one is certain, and need not be asked again.
+    """
+    for factorization in _named(method):
+        if factorization.verdict(A, demand).accepted:
+            return (factorization.name, True) if factorization.certain else (method, False)
+    return method, False
+
+
+def decompose(
+    A: Array,
+    demand: Demand,
+    use: Callable[[Spectrum], Any],
+    method: str = "auto",
+    *,
+    verified: bool = False,
+    account: Account | None = None,
+) -> Any:
+    """Return ``use(spectrum)`` for each matrix of A, by the first factorization that will do.
+
+    A factorization may decline at once, by its verdict, or after its work, by its own test;
+    then the next one is asked. In a batch only the matrices that failed go on to it.
+
+    Parameters
+    ----------
+    A : (..., m, n) array
+    demand : Demand
+    use : callable
+        Returns an array, or a tuple of arrays, with the leading axes of A.
+    method : str
+        "auto" or the name of the only factorization to ask.
+    verified : bool
+        Whether the one named has accepted A before, and is not asked again.
+    account : list, optional
+        What each factorization said is appended.
 
     Raises
     ------
     ValueError
-        If the one named declines; the message says why.
+        If the one named declines; the message says why. Where the entries are traced, the
+        results are NaN for a matrix that fails its test.
     """
-    considered = []
-    for factorization in TABLE:
-        if method not in ("auto", factorization.name):
-            continue
-        verdict = (
-            Verdict(True, "it accepted the matrix before the function was traced")
-            if verified
-            else factorization.verdict(A, triplets)
+    chain = _Chain(demand, use, method, [] if account is None else account)
+    return chain.run(A, _named(method), verified)
+
+
+def _named(method: str) -> list[Factorization]:
+    return [f for f in TABLE if method in ("auto", f.name)]
+
+
+class _Chain:
+    """The factorizations one after the other, with what is the same for all."""
+
+    def __init__(
+        self, demand: Demand, use: Callable[[Spectrum], Any], method: str, account: Account
+    ) -> None:
+        self.demand, self.use, self.method, self.account = demand, use, method, account
+
+    def run(self, A: Array, asked: Sequence[Factorization], verified: bool = False) -> Any:
+        for i, factorization in enumerate(asked):
+            if not verified:
+                verdict = self._verdict(factorization, A)
+                if is_traced(verdict.accepted):
+                    self.account.append((factorization.name, Verdict(True, f"if {verdict.reason}")))
+                    return branch(
+                        namespace(A).all(verdict.accepted),
+                        lambda A, i=i: self.run(A, asked[i:], verified=True),
+                        lambda A, i=i: self.run(A, asked[i + 1 :]),
+                        A,
+                    )
+                if not verdict.accepted:
+                    self.account.append((factorization.name, verdict))
+                    continue
+            if A.ndim > 2 and not factorization.batches:
+                # from here on one at a time: each may take another road
+                return each_matrix(lambda M, i=i: self.run(M, asked[i:], verified), A)
+            outcome = factorization.factorize(A, self.demand)
+            if factorization.certain:
+                reason = outcome.reason if verified else verdict.reason
+                self.account.append((factorization.name, Verdict(True, reason)))
+                return self.use(outcome.spectrum)
+            return self._tested(factorization.name, A, outcome, asked[i + 1 :])
+        name, verdict = self.account[-1]
+        raise ValueError(
+            f"method={self.method!r} can not be used for this matrix of shape "
+            f"{tuple(A.shape)}: {verdict.reason}; method='auto' chooses one that can"
         )
-        considered.append((factorization.name, verdict))
-        if verdict.accepted:
-            return Choice(factorization, tuple(considered))
-    raise ValueError(
-        f"method={method!r} can not be used for this matrix of shape {tuple(A.shape)}: "
-        f"{considered[-1][1].reason}; method='auto' chooses one that can"
-    )
+
+    def _verdict(self, factorization: Factorization, A: Array) -> Verdict:
+        if self.demand.complete and not factorization.certain:
+            return Verdict(False, "a second derivative or a proximal map needs every triplet")
+        return factorization.verdict(A, self.demand)
+
+    def _tested(self, name: str, A: Array, outcome: Outcome, rest: Sequence[Factorization]) -> Any:
+        """Return the results from the matrices that passed, and from `rest` those that did not."""
+        holds, spectrum = outcome.holds, outcome.spectrum
+        xp = namespace(A)
+        if is_traced(holds):
+            self.account.append((name, Verdict(True, f"if {outcome.reason}, seen when it runs")))
+            return branch(
+                xp.all(holds),
+                lambda A: self.use(spectrum),
+                lambda A: self.run(A, rest) if rest else _nan(self.use(spectrum)),
+                A,
+            )
+        passed = holds if isinstance(holds, bool) else bool(xp.all(holds))
+        self.account.append((name, Verdict(passed, outcome.reason)))
+        if passed:
+            return self.use(spectrum)
+        if spectrum is None or A.ndim == 2 or not bool(xp.any(holds)):
+            return self.run(A, rest)
+        return _replace(self.use(spectrum), ~holds, self.run(A[~holds], rest))
+
+
+def _nan(result: Any) -> Any:
+    """Return results of the same shape that say that there is none."""
+    if isinstance(result, tuple):
+        return tuple(map(_nan, result))
+    return namespace(result).full_like(result, float("nan"))
+
+
+def _replace(result: Any, where: Array, part: Any) -> Any:
+    """Return `result`, newly made, with those of some matrices replaced."""
+    if isinstance(result, tuple):
+        return tuple(_replace(r, where, p) for r, p in zip(result, part, strict=True))
+    result[where] = part
+    return result

@@ -6,9 +6,16 @@ from typing import Any, final
 import numpy as np
 
 from normgrad.arithmetic import Array, adjoint, is_jax, namespace
-from normgrad.factorizations.base import Columns, Factorization, Spectrum, Verdict
+from normgrad.factorizations.base import (
+    Columns,
+    Demand,
+    Factorization,
+    Outcome,
+    Spectrum,
+    Verdict,
+)
 
-__all__ = ["DenseSVD"]
+__all__ = ["DenseSVD", "thin_svd"]
 
 
 @final
@@ -16,17 +23,25 @@ class DenseSVD(Factorization):
     """The thin SVD, by divide and conquer: backward stable, and right for every matrix."""
 
     name = "svd"
+    certain = True
 
-    def verdict(self, A: Array, triplets: int) -> Verdict:
+    def verdict(self, A: Array, demand: Demand) -> Verdict:
         m, n = A.shape[-2:]
         return Verdict(True, f"the thin SVD of a {m} x {n} matrix is always accurate")
 
-    def singular_values(self, A: Array) -> Array:
-        return _converging(_values, _values_after_qr, A)
+    def factorize(self, A: Array, demand: Demand) -> Outcome:
+        if not demand.vectors:
+            s = _converging(_values, _values_after_qr, A)
+            return Outcome(Spectrum(None, s, None), True, "backward stable")
+        U, s, Vh = thin_svd(A)
+        spectrum = Spectrum(Columns(U), s, Columns(adjoint(Vh)))
+        return Outcome(spectrum, True, "backward stable")
 
-    def factorize(self, A: Array) -> Spectrum:
-        u, s, vh = _converging(_thin_svd, _thin_svd_after_qr, A)
-        return Spectrum(Columns(u), s, Columns(adjoint(vh)))
+
+def thin_svd(A: Array) -> tuple[Array, Array, Array]:
+    """Return U, s and V^H."""
+    result: tuple[Array, Array, Array] = _converging(_thin_svd, _thin_svd_after_qr, A)
+    return result
 
 
 def _values(A: Array) -> Array:

@@ -36,8 +36,7 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
 
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
         # where A is not 0 the quotient needs no mask of the size of A: 0 / 1 = 0 does it
-        xp = namespace(A)
-        return A / xp.where(value == 0, xp.ones_like(value), value)[..., None, None]
+        return A / namespace(A).where(value == 0, 1.0, value)[..., None, None]
 
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
         inverse = divide(namespace(A).ones_like(value), value)[..., None, None]

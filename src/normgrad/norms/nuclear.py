@@ -42,7 +42,7 @@ class Nuclear(UnitarilyInvariantNorm):
         return "nuclear norm"
 
     def value(self, s: Array) -> Array:
-        return namespace(s).sum(s, axis=-1)
+        return s.sum(axis=-1)
 
     def slope(self, s: Array, tie: float) -> Array:
         return namespace(s).astype(s > 0, s.dtype)

@@ -14,7 +14,8 @@ def _share(cluster: Array, s: Array) -> Array:
     """Return the indicator of a cluster, summing to one; 0 where s is 0."""
     xp = namespace(s)
     mu = xp.astype(cluster & (s > 0), s.dtype)
-    return divide(mu, xp.sum(mu, axis=-1, keepdims=True))
+    count = mu.sum(axis=-1, keepdims=True)
+    return mu / xp.where(count == 0, 1.0, count)
 
 
 @final

@@ -1,0 +1,41 @@
+"""One small matrix, for which an SVD costs less than deciding how to have it."""
+
+import numpy as np
+
+from normgrad.arithmetic import Array, safe_exponent
+from normgrad.calculus.tolerances import snap_to_zero, tolerances
+from normgrad.norms import UnitarilyInvariantNorm
+
+__all__ = ["is_small", "small_frobenius", "small_value_and_gradient"]
+
+_ENTRIES = 256
+
+
+def is_small(A: Array) -> bool:
+    """Whether A is one matrix of few entries."""
+    return A.ndim == 2 and 1 < A.size <= _ENTRIES
+
+
+def small_value_and_gradient(
+    norm: UnitarilyInvariantNorm, A: Array
+) -> tuple[Array, Array] | None:
+    """Return the norm and its gradient ``U diag(mu) V^H``, or None where A must be scaled first."""
+    try:
+        U, s, Vh = np.linalg.svd(A, full_matrices=False)
+    except np.linalg.LinAlgError:
+        return None
+    top, bottom = s.item(0), s.item(-1)
+    limit = 2.0 ** safe_exponent(s)
+    if not 1 / limit <= top <= limit:  # nor if it is 0, or NaN
+        return None
+    tol = tolerances(norm, A)
+    seen = s if bottom > tol.rank * top else snap_to_zero(s, tol)
+    return norm.value(s), (U * norm.slope(seen, tol.tie)) @ Vh
+
+
+def small_frobenius(A: Array) -> tuple[Array, Array] | None:
+    """Return the Frobenius norm and its gradient, or None where A must be scaled first."""
+    entries = A.ravel("K")
+    value = np.sqrt(np.vdot(entries, entries).real)
+    limit = 2.0 ** safe_exponent(value)
+    return (value, A / value) if 1 / limit <= value <= limit else None

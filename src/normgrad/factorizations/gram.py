@@ -1,0 +1,197 @@
+r"""Singular triplets from the eigenvectors of the Gram matrix of the smaller side.
+
+With m >= n (else for the adjoint) and ``A^H A = V diag(lambda) V^H``,
+
+    s = sqrt(lambda),    U = A V diag(1/s).
+
+An eigenvalue of the Gram matrix is off by about ``eps s_1^2``, so s_i by ``eps s_1^2/(2 s_i)``,
+and the columns of U are orthogonal to ``eps s_1^2/(s_i s_j)`` only. A singular value
+decomposition gives ``eps s_1`` and ``eps``; which of its accuracy is lost decides the use:
+
+leading
+    Triplets with ``s_i > s_1/8``, when no others are wanted: nothing is lost.
+in double
+    Single precision through a Gram matrix in double precision: s is good to ``eps32 s_1``
+    down to zero, and U diag(s) V^H to single precision. Exact to the last bits that count.
+well conditioned
+    Double precision with ``s_n > s_1/100``: at most two to three digits more are lost than
+    by an SVD, whose gradient of the nuclear norm has an error ``eps s_1/s_n`` itself.
+corrected
+    Double precision up to condition numbers of about 1e5. The columns ``B = A V`` are
+    computed, so that ``s_i = |B_i|`` and ``U = B diag(1/s)`` satisfy ``A = U diag(s) V^H`` to
+    working precision, and so is the defect ``E = U^H U - I``, of size ``eps s_1^2/s_n^2``. The
+    lift has a term of first order in E (see `normgrad.calculus.lift`); what is left is
+    of the order ``|E|^2``. Accepted for ``|E| <= 3e-6``.
+"""
+
+from typing import Any, final
+
+import numpy as np
+
+from normgrad.arithmetic import (
+    Array,
+    adjoint,
+    divide,
+    frobenius,
+    gaussian,
+    gram,
+    has_double,
+    identity,
+    is_single,
+    is_traced,
+    like,
+    namespace,
+)
+from normgrad.factorizations.base import (
+    Columns,
+    Demand,
+    Factorization,
+    Image,
+    Outcome,
+    Spectrum,
+    Verdict,
+)
+
+__all__ = ["Gram"]
+
+_LEADING = 1 / 8
+_WELL_CONDITIONED = 1e-2
+_DEFECT = 3e-6
+_CONDITION = 1e5
+_SMALLEST = 16
+_PROBED = 128
+
+
+@final
+class Gram(Factorization):
+    """One Hermitian eigenvalue problem of the smaller size."""
+
+    name = "gram"
+
+    def verdict(self, A: Array, demand: Demand) -> Verdict:
+        m, n = A.shape[-2:]
+        k = min(m, n)
+        if k < _SMALLEST:
+            return Verdict(False, f"for {m} x {n} an SVD is as quick")
+        if demand.rank < 1e-6 and is_single(A) and demand.all_of(A):
+            return Verdict(False, "the tolerance for zeros is below what a Gram matrix resolves")
+        if _leading(demand, k):
+            return Verdict(True, "only leading singular values are wanted")
+        if is_single(A):
+            if has_double(A):
+                return Verdict(True, "single precision, by way of a Gram matrix in double")
+            return Verdict(False, "there is no double precision, in which to form a Gram matrix")
+        if not demand.vectors:
+            return Verdict(False, "small singular values need the SVD")
+        if m == n >= _PROBED and A.ndim == 2:
+            condition = _condition(A)
+            ok = condition < _CONDITION
+            if is_traced(condition):
+                return Verdict(ok, f"the condition number is below {_CONDITION:g}")
+            size = f"the condition number is about {float(condition):.0e}"
+            return Verdict(bool(ok), size)
+        return Verdict(True, "an eigenvalue problem is cheaper, if the condition number is moderate")
+
+    def factorize(self, A: Array, demand: Demand) -> Outcome:
+        if A.shape[-2] < A.shape[-1]:
+            outcome = self.factorize(adjoint(A), demand)
+            spectrum = outcome.spectrum
+            if spectrum is not None:
+                spectrum = spectrum.adjoint()
+            return outcome._replace(spectrum=spectrum)
+        k = A.shape[-1]
+        if _leading(demand, k):
+            return _leading_triplets(A, demand)
+        if is_single(A):
+            return _in_double(A, demand)
+        return _corrected(A)
+
+
+def _leading(demand: Demand, k: int) -> bool:
+    return not demand.complete and 4 * demand.triplets <= k
+
+
+def _from_gram(S: Array, *, vectors: bool) -> tuple[Array, Any]:
+    xp = namespace(S)
+    if vectors:
+        eigenvalues, V = xp.linalg.eigh(S)
+        V = xp.flip(V, axis=-1)
+    else:
+        eigenvalues, V = xp.linalg.eigvalsh(S), None
+    eigenvalues = xp.flip(eigenvalues, axis=-1)
+    return xp.sqrt(xp.where(eigenvalues > 0, eigenvalues, 0.0)), V
+
+
+def _leading_triplets(A: Array, demand: Demand) -> Outcome:
+    """Return the triplets that are not small."""
+    xp = namespace(A)
+    s, V = _from_gram(adjoint(A) @ A, vectors=demand.vectors)
+    holds = s[..., demand.triplets - 1] > (_LEADING + demand.tie) * s[..., 0]
+    reason = f"singular value {demand.triplets} is more than {_LEADING:g} of the largest"
+    if not demand.vectors:
+        return Outcome(Spectrum(None, s, None, complete=False), holds, reason)
+    large = s > _LEADING / 2 * s[..., :1]  # the last one wanted, and all that are tied with it
+    W = V * divide(xp.astype(large, s.dtype), s)[..., None, :]
+    spectrum = Spectrum(Image(A, W), s, Columns(V), complete=False)
+    return Outcome(spectrum, holds, reason)
+
+
+def _in_double(A: Array, demand: Demand) -> Outcome:
+    """Return all triplets of a matrix of single precision."""
+    xp = namespace(A)
+    s, V = _from_gram(gram(A), vectors=demand.vectors)
+    reason = "single precision, by way of a Gram matrix in double"
+    if not demand.vectors:
+        return Outcome(Spectrum(None, like(s, A), None), True, reason)
+    counts = xp.astype(s > demand.rank / 2 * s[..., :1], s.dtype)
+    W = V * divide(counts, s)[..., None, :]
+    if not is_traced(s) and xp.min(s[..., -1] / s[..., 0]) > _WELL_CONDITIONED**0.5:
+        W, V = like(W, A), like(V, A)  # little is lost by products in single precision
+    return Outcome(Spectrum(Image(A, W), like(s, A), Columns(V), complete=False), True, reason)
+
+
+def _corrected(A: Array) -> Outcome:
+    """Return all triplets of a matrix of double precision, with the defect of U."""
+    xp = namespace(A)
+    s, V = _from_gram(adjoint(A) @ A, vectors=True)
+    ratio = s[..., -1] / s[..., 0]
+    holds = ratio > 1 / _CONDITION
+    if not is_traced(A):
+        least = float(xp.min(ratio))
+        if least > _WELL_CONDITIONED:
+            W = V / s[..., None, :]
+            reason = f"the smallest singular value is {least:.1e} of the largest"
+            return Outcome(Spectrum(Image(A, W), s, Columns(V), complete=False), True, reason)
+        if not xp.any(holds):
+            return Outcome(None, False, f"the condition number is above {_CONDITION:g}")
+    U = A @ V
+    s = xp.linalg.vector_norm(U, axis=-2)
+    U /= xp.where(s > 0, s, 1.0)[..., None, :]  # in its own memory, where the library has such
+    E = adjoint(U) @ U
+    E -= identity(E.shape[-1], E)
+    defect = frobenius(E)
+    holds = holds & (defect <= _DEFECT)
+    reason = f"U is orthonormal to {_DEFECT:g}"
+    return Outcome(Spectrum(Columns(U), s, Columns(V), complete=False, defect=E), holds, reason)
+
+
+def _condition(A: Array) -> Array:
+    """Return an estimate of ``||A|| ||A^-1||``, from above if it errs, for a nearly square A.
+
+    The norm by three steps of the power method; that of the inverse by its Frobenius norm,
+    which ``|A^-1 z|^2`` has as its mean for standard normal z (Hutchinson 1990).
+    """
+    xp = namespace(A)
+    m, n = A.shape[-2:]
+    Z = gaussian((n, 4), A)
+    W = Z
+    for _ in range(3):
+        W = adjoint(A) @ (A @ W)
+        W = W / xp.max(xp.abs(W))
+    norm = frobenius(A @ W) / frobenius(W)
+    try:
+        X = xp.linalg.solve(A, Z)
+    except (np.linalg.LinAlgError, RuntimeError):  # singular, or not square
+        return norm * float("inf")
+    inverse = frobenius(X) / 2
+    return norm * xp.where(xp.isfinite(inverse), inverse, float("inf"))

@@ -1,0 +1,325 @@
+r"""The largest eigenvalues of ``M = A^H A`` by Lanczos' method, ties included.
+
+One run builds an orthonormal basis ``q_1, q_2, ...`` of the Krylov space of M and a random
+start, in which M is tridiagonal. Each vector is orthogonalised against all before, twice.
+With ``T y = theta y`` the Ritz value theta has the residual
+
+    |M x - theta x| = beta |y_last|,    x = Q y.
+
+A run cannot see that an eigenvalue is multiple: its space contains one vector of each
+eigenspace. But a second eigenvector of a tie is orthogonal to the one found. So another run
+follows, from a random start and in the orthogonal complement of the vectors found. It ends in
+one of two ways.
+
+* The largest Ritz value converges to a tie. The vector is kept, and yet another run follows.
+* There is no tie. If an eigenvalue ``theta_1`` existed there, then after j steps from a
+  random start in dimension n its Ritz value would be below ``(1 - g) theta_1`` with probability
+  at most ``1.648 sqrt(n) exp(-sqrt(g) (2j - 1))`` (Kuczynski, Wozniakowski, SIAM J. Matrix
+  Anal. Appl. 13, 1992, theorem 3.2). The run stops as soon as that is below 1e-4, by
+  a bound that is far from sharp.
+
+No run is needed if the trace of M, less the eigenvalues found, tells that there is no tie.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from normgrad.arithmetic import (
+    Array,
+    conj,
+    device,
+    first_rows,
+    gaussian,
+    integer,
+    is_traced,
+    machine_epsilon,
+    namespace,
+    number,
+    put,
+    real,
+    vector_norm,
+    when,
+    while_loop,
+)
+
+__all__ = ["Eigenvectors", "Problem", "largest_eigenvectors", "polished"]
+
+_MISSED = 1e-4
+_TIES = 6
+_FIRST_CHECK = 6
+_GOING, _CONVERGED, _EXCLUDED, _FAILED = range(4)
+
+
+class Problem(NamedTuple):
+    """The largest eigenvalues of which matrix, and when they are good enough.
+
+    Parameters
+    ----------
+    product : callable
+        ``v -> M v`` for v of shape (n,).
+    n : int
+    model : array
+        Of the dtype and place of the vectors.
+    steps : int
+        The most products that are worth while.
+    tie : float
+        The relative gap of eigenvalues that counts as a tie.
+    """
+
+    product: Callable[[Array], Array]
+    n: int
+    model: Array
+    steps: int
+    tie: float
+
+    @property
+    def accuracy(self) -> float:
+        """Return the residual, relative to the eigenvalue, at which a vector has converged."""
+        return 8 * machine_epsilon(self.model)
+
+
+class Eigenvectors(NamedTuple):
+    """Orthonormal rows, of which those from the `count`-th on are zero.
+
+    `converged` is False if a run did not come to its end.
+    """
+
+    rows: Array
+    count: Any
+    converged: Any
+    products: Any
+
+
+class _Run(NamedTuple):
+    """A run from the row `start` of the orthonormal rows q on; those before are the found.
+
+    In the basis ``q[start:j]`` M is ``T = tridiag(beta, alpha, beta)``. The rest is what the
+    last check found: after how many `steps`, the logarithm of the residual, the Ritz values
+    wanted, and their vectors y.
+    """
+
+    q: Array
+    j: Any
+    alpha: Array
+    beta: Array
+    start: Any
+    check_at: Any
+    steps: Any
+    logarithm: Any
+    theta: Any
+    y: Any
+    status: Any
+
+
+class _Search(NamedTuple):
+    """The eigenvectors found, in the first rows of q, and the status of the last run."""
+
+    q: Array
+    theta: Any
+    count: Any
+    status: Any
+    products: Any
+
+
+def _scalars(problem: Problem) -> Any:
+    """Return the library for the small arithmetic: NumPy, or XLA where M is traced."""
+    return namespace(problem.model) if is_traced(problem.model) else np
+
+
+def _orthogonalised(w: Array, Q: Array) -> tuple[Array, Array]:
+    """Return w made orthogonal to the rows of Q, and its coefficients; twice is enough."""
+    c = conj(Q) @ w
+    w = w - c @ Q
+    return w - (conj(Q) @ w) @ Q, c
+
+
+def _run(
+    problem: Problem, search: _Search, start: Array, wanted: int, reference: Any = None
+) -> _Run:
+    """Return a run that has come to its end.
+
+    Without a reference it ends when the `wanted` largest eigenvalues have converged. With
+    one, the eigenvalue of a possible tie, also when there is certainly none.
+    """
+    xp, rows = _scalars(problem), search.q.shape[0] - 1
+    accuracy, n = problem.accuracy, problem.n
+    certain = math.log(1.648 * n**0.5 / _MISSED)  # sqrt(g) (2j - 1) is enough
+
+    def step(run: _Run) -> _Run:
+        q, j = run.q, run.j
+        w, c = _orthogonalised(problem.product(q[j]), first_rows(q, j + 1))
+        a, b = number(real(c[j])), number(vector_norm(w))
+        q = put(q, j + 1, w / number(xp.where(b > 0, b, 1.0)))
+        i = j - run.start
+        alpha, beta = put(run.alpha, i, a), put(run.beta, i, b)
+        run = run._replace(q=q, j=j + 1, alpha=alpha, beta=beta)
+        exhausted = b <= machine_epsilon(problem.model) * a
+        return when((j + 1 >= run.check_at) | exhausted, check, lambda run: run, run)
+
+    def check(run: _Run) -> _Run:
+        j = run.j
+        steps = j - run.start
+        theta, y = _ritz(problem, run.alpha, run.beta, steps, wanted)
+        scale = xp.maximum(theta[0] if reference is None else reference, 1e-30)
+        residual = run.beta[steps - 1] * xp.max(xp.abs(y[steps - 1])) / scale
+        logarithm = xp.log(xp.maximum(residual, 1e-30))
+        # the residual falls about geometrically: after how many more steps is it small enough?
+        slope = xp.minimum((logarithm - run.logarithm) / (steps - run.steps), -1e-3)
+        more = (math.log(accuracy) - logarithm) / slope
+        ahead = xp.minimum(0.8 * more + 1, steps)
+        status = xp.where(residual <= accuracy, _CONVERGED, _GOING)
+        if reference is not None:
+            gap = xp.maximum(1 - theta[0] / scale, 1e-30)
+            enough = (certain / xp.sqrt(gap) + 1) / 2
+            status = xp.where(steps >= enough, _EXCLUDED, status)
+            ahead = xp.minimum(ahead, enough - steps + 1)
+        hopeless = (steps >= 64) & (0.5 * more > rows - j)
+        status = xp.where((status == _GOING) & (hopeless | (j >= rows)), _FAILED, status)
+        check_at = xp.minimum(j + xp.maximum(ahead, 2), rows)
+        return run._replace(
+            check_at=integer(check_at),
+            steps=integer(steps),
+            logarithm=logarithm,
+            theta=theta,
+            y=y,
+            status=integer(status),
+        )
+
+    q, count = search.q, search.count
+    if is_traced(q):  # the rows of the run before must not count
+        q = xp.where(xp.arange(rows + 1)[:, None] < count, q, 0.0)
+    for _ in range(2):
+        start, _ = _orthogonalised(start / number(vector_norm(start)), first_rows(q, count))
+    q = put(q, count, start / number(vector_norm(start)))
+    none = xp.zeros(rows, dtype=search.theta.dtype)
+    y = xp.zeros((rows, wanted), dtype=none.dtype)
+    check_at = xp.minimum(count + max(_FIRST_CHECK, 2 * wanted), rows)
+    zero = 0 * count
+    run = _Run(
+        q,
+        j=count,
+        alpha=none,
+        beta=none + 0,
+        start=count,
+        check_at=integer(check_at),
+        steps=zero,
+        logarithm=none[0],
+        theta=none[:wanted],
+        y=y,
+        status=zero + _GOING,
+    )
+    return while_loop(lambda run: run.status == _GOING, step, run)
+
+
+def _ritz(problem: Problem, alpha: Array, beta: Array, steps: Any, wanted: int) -> tuple[Any, Any]:
+    """Return the largest Ritz values, descending, and their vectors y, in columns.
+
+    Where traced, T has a fixed size; its rows and columns beyond the steps are zero.
+    """
+    xp = _scalars(problem)
+    library = namespace(problem.model)
+    if xp is np:
+        alpha, beta = alpha[:steps], beta[: steps - 1]
+    else:
+        beta = xp.where(xp.arange(beta.shape[0]) < steps - 1, beta, 0.0)[:-1]
+    T = library.asarray(xp.diag(alpha) + xp.diag(beta, 1) + xp.diag(beta, -1))
+    # (by the library of the matrix: two pools of threads would stall each other)
+    theta, Y = library.linalg.eigh(T)
+    theta, Y = xp.asarray(theta), xp.asarray(Y)
+    return xp.flip(theta)[:wanted], xp.flip(Y, axis=1)[:, :wanted]
+
+
+def _found(problem: Problem, search: _Search, run: _Run) -> _Search:
+    """Return the search with the Ritz vectors of a run after the vectors found before."""
+    q, xp = run.q, namespace(problem.model)
+    rows = xp.roll(q, -run.start, axis=0)[:-1] if is_traced(q) else q[run.start : run.j]
+    y = xp.asarray(run.y.T + 0.0, dtype=q.dtype, device=device(q))
+    X, count, theta = y @ rows, search.count, search.theta
+    for i in range(X.shape[0]):
+        q, theta = put(q, count + i, X[i]), put(theta, count + i, run.theta[i])
+    return _Search(q, theta, count + X.shape[0], run.status, search.products + run.steps)
+
+
+def _begun(problem: Problem, most: int, zero: Any) -> _Search:
+    xp, model = _scalars(problem), problem.model
+    q = namespace(model).zeros(
+        (problem.steps + 1, problem.n), dtype=model.dtype, device=device(model)
+    )
+    real_dtype = real(model).dtype if is_traced(model) else np.float64
+    return _Search(q, xp.zeros(most, dtype=real_dtype), zero, zero + _CONVERGED, zero)
+
+
+def _eigenvectors(search: _Search) -> Eigenvectors:
+    most = search.theta.shape[0]
+    rows = search.q[:most]
+    if is_traced(rows):
+        xp = namespace(rows)
+        rows = xp.where(xp.arange(most)[:, None] < search.count, rows, 0.0)
+    converged = (search.status != _FAILED) & (search.count < most)
+    return Eigenvectors(rows, search.count, converged, search.products)
+
+
+def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvectors:
+    """Return vectors for the `wanted` largest eigenvalues, and for all tied with the last.
+
+    Parameters
+    ----------
+    problem : Problem
+    trace : number
+        Of M.
+    wanted : int
+
+    Returns
+    -------
+    Eigenvectors
+        In `wanted` + 6 rows; more ties than five do not converge.
+    """
+    xp = _scalars(problem)
+    most = wanted + _TIES
+    starts = gaussian((1 + _TIES, problem.n), problem.model)
+
+    def reference(search: _Search) -> Any:
+        return xp.flip(xp.sort(search.theta))[wanted - 1]
+
+    def go_on(search: _Search) -> Any:
+        # what is left of the trace bounds all eigenvalues that are not found
+        left = trace - xp.sum(search.theta)
+        possible = left > 0.9 * reference(search) * (1 - problem.tie)
+        return (search.status == _CONVERGED) & possible & (search.count < most)
+
+    def another(search: _Search) -> _Search:
+        last = reference(search)
+        run = _run(problem, search, starts[search.count - wanted + 1], 1, last)
+        tied = (run.status == _CONVERGED) & (run.theta[0] >= last * (1 - problem.tie))
+
+        def leave(run: _Run) -> _Search:
+            status = integer(xp.where(run.status == _FAILED, _FAILED, _EXCLUDED))
+            products = search.products + run.steps
+            return search._replace(q=run.q, status=status, products=products)
+
+        return when(tied, lambda run: _found(problem, search, run), leave, run)
+
+    search = _begun(problem, most, 0 * integer(trace))
+    search = _found(problem, search, _run(problem, search, starts[0], wanted))
+    return _eigenvectors(while_loop(go_on, another, search))
+
+
+def polished(problem: Problem, rough: Eigenvectors) -> Eigenvectors:
+    """Return eigenvectors of full accuracy from such of less: one run from each.
+
+    The start makes up for the accuracy that it has: about half of the steps are left.
+    """
+
+    def go_on(search: _Search) -> Any:
+        return (search.status != _FAILED) & (search.count < rough.count)
+
+    def another(search: _Search) -> _Search:
+        return _found(problem, search, _run(problem, search, rough.rows[search.count], 1))
+
+    search = _begun(problem, rough.rows.shape[0], 0 * rough.count)
+    search = search._replace(products=search.products + rough.products)
+    found = _eigenvectors(while_loop(go_on, another, search))
+    return found._replace(converged=found.converged & rough.converged)

@@ -1,0 +1,46 @@
+"""The SVD of the triangular factor of a tall or wide matrix."""
+
+from typing import final
+
+from normgrad.arithmetic import Array, adjoint, namespace
+from normgrad.factorizations.base import (
+    Columns,
+    Demand,
+    Factorization,
+    Image,
+    Outcome,
+    Spectrum,
+    Verdict,
+)
+from normgrad.factorizations.svd import thin_svd
+
+__all__ = ["TriangularSVD"]
+
+
+@final
+class TriangularSVD(Factorization):
+    """``A = Q R`` by Householder reflections, ``R = U s V^H``: ``A = (Q U) s V^H``.
+
+    Backward stable for every matrix (Chan, An improved algorithm for computing the singular
+    value decomposition, ACM TOMS 8, 1982). The product Q U is never formed.
+    """
+
+    name = "qr"
+    certain = True
+
+    def verdict(self, A: Array, demand: Demand) -> Verdict:
+        m, n = A.shape[-2:]
+        if not demand.vectors:
+            return Verdict(False, "without vectors, LAPACK's own SVD takes this road")
+        if max(m, n) < 4 * min(m, n) or min(m, n) < 8:
+            return Verdict(False, f"{m} x {n} is not far from square, or is small")
+        return Verdict(True, f"{m} x {n} is far from square: the SVD of a triangular factor")
+
+    def factorize(self, A: Array, demand: Demand) -> Outcome:
+        if A.shape[-2] < A.shape[-1]:
+            outcome = self.factorize(adjoint(A), demand)
+            return outcome._replace(spectrum=outcome.spectrum.adjoint())
+        Q, R = namespace(A).linalg.qr(A)
+        U, s, Vh = thin_svd(R)
+        spectrum = Spectrum(Image(Q, U), s, Columns(adjoint(Vh)))
+        return Outcome(spectrum, True, "backward stable")
