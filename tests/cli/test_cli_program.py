@@ -14,15 +14,16 @@ def test_without_arguments_the_help_is_shown(cli):
     outcome = cli()
     assert outcome.status == 0
     assert outcome.err == ""
-    for command in ("demo", "norm", "check"):
+    for command in ("demo", "norm", "check", "bench"):
         assert command in outcome.out
 
 
 def test_there_are_no_other_commands():
-    assert {c.callback.__name__ for c in app.registered_commands} == {"demo", "norm", "check"}
+    names = {c.callback.__name__ for c in app.registered_commands}
+    assert names == {"demo", "norm", "check", "bench"}
 
 
-@pytest.mark.parametrize("command", ["demo", "norm", "check"])
+@pytest.mark.parametrize("command", ["demo", "norm", "check", "bench"])
 def test_every_command_has_help(cli, command):
     outcome = cli(command, "--help")
     assert outcome.status == 0
@@ -38,7 +39,8 @@ def test_version(cli):
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["bench"], "bench"),
+        (["nonsense"], "nonsense"),
+        (["bench", "--repeat", "0"], "--repeat"),
         (["norm"], "FILE"),
         (["norm", "--nonsense"], "--nonsense"),
         (["norm", "a.npy", "b.npy"], "b.npy"),

@@ -16,9 +16,7 @@ def is_small(A: Array) -> bool:
     return A.ndim == 2 and 1 < A.size <= _ENTRIES
 
 
-def small_value_and_gradient(
-    norm: UnitarilyInvariantNorm, A: Array
-) -> tuple[Array, Array] | None:
+def small_value_and_gradient(norm: UnitarilyInvariantNorm, A: Array) -> tuple[Array, Array] | None:
     """Return the norm and its gradient ``U diag(mu) V^H``, or None where A must be scaled first."""
     try:
         U, s, Vh = np.linalg.svd(A, full_matrices=False)

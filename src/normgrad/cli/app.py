@@ -9,6 +9,7 @@ import typer
 import typer.main
 
 from normgrad import __version__
+from normgrad.cli.bench import bench
 from normgrad.cli.check import check
 from normgrad.cli.demo import demo
 from normgrad.cli.errors import CommandError, one_line
@@ -20,7 +21,7 @@ _WRONG_USE = 2
 _INTERRUPTED = 130
 
 app = typer.Typer(name="normgrad", add_completion=False, pretty_exceptions_enable=False)
-for _command in (demo, norm, check):
+for _command in (demo, norm, check, bench):
     app.command()(_command)
 
 

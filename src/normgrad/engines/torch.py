@@ -7,7 +7,7 @@ from torch.autograd import forward_ad
 
 from normgrad.arithmetic import Array
 from normgrad.calculus import NormRule, ProxRule
-from normgrad.engines import torch_compile, torch_functions
+from normgrad.engines import torch_compile, torch_derivative, torch_norm, torch_prox
 from normgrad.engines.base import Engine
 
 __all__ = ["ENGINE", "TorchEngine"]
@@ -62,22 +62,22 @@ class TorchEngine(Engine):
     def value(self, rule: NormRule, x: Array) -> Array:
         if _is_symbolic(x):
             return torch_compile.value(rule, x)
-        return torch_functions.value(rule, x)
+        return torch_norm.value(rule, x)
 
     def value_and_gradient(self, rule: NormRule, x: Array) -> tuple[Array, Array]:
         if _is_symbolic(x):
             return torch_compile.value_and_gradient(rule, x)
-        return torch_functions.value_and_gradient(rule, x)
+        return torch_norm.value_and_gradient(rule, x)
 
     def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:
         if _is_symbolic(x):
             return torch_compile.hessian_product(rule, x, E)
-        return torch_functions.derivative(torch_functions.Memory(rule), E, x)
+        return torch_derivative.derivative(torch_derivative.Memory(rule), E, x)
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         if _is_symbolic(x):
             return torch_compile.prox(rule, x, t)
-        return torch_functions.Prox.apply(x, t, rule)
+        return torch_prox.Prox.apply(x, t, rule)
 
 
 ENGINE = TorchEngine()

@@ -46,7 +46,7 @@ def settle(A: Array, demand: Demand, method: str) -> tuple[str, bool]:
 
     The second result says that this one is certain, and need not be asked again.
     """
-    for factorization in _named(method):
+    for factorization in _asked(method, demand):
         if factorization.verdict(A, demand).accepted:
             return (factorization.name, True) if factorization.certain else (method, False)
     return method, False
@@ -86,11 +86,15 @@ def decompose(
         results are NaN for a matrix that fails its test.
     """
     chain = _Chain(demand, use, method, [] if account is None else account)
-    return chain.run(A, _named(method), verified)
+    return chain.run(A, _asked(method, demand), verified)
 
 
-def _named(method: str) -> list[Factorization]:
-    return [f for f in TABLE if method in ("auto", f.name)]
+def _asked(method: str, demand: Demand) -> list[Factorization]:
+    """Return the one that was named, or all; where it can not give every triplet, all that can."""
+    named = [f for f in TABLE if method in ("auto", f.name)]
+    if demand.complete and not any(f.certain for f in named):
+        return [f for f in TABLE if f.certain]
+    return named
 
 
 class _Chain:

@@ -71,7 +71,7 @@ class Gram(Factorization):
     def verdict(self, A: Array, demand: Demand) -> Verdict:
         m, n = A.shape[-2:]
         k = min(m, n)
-        if k < _SMALLEST:
+        if k < _SMALLEST and not demand.named:
             return Verdict(False, f"for {m} x {n} an SVD is as quick")
         if demand.rank < 1e-6 and is_single(A) and demand.all_of(A):
             return Verdict(False, "the tolerance for zeros is below what a Gram matrix resolves")
@@ -90,7 +90,9 @@ class Gram(Factorization):
                 return Verdict(ok, f"the condition number is below {_CONDITION:g}")
             size = f"the condition number is about {float(condition):.0e}"
             return Verdict(bool(ok), size)
-        return Verdict(True, "an eigenvalue problem is cheaper, if the condition number is moderate")
+        return Verdict(
+            True, "an eigenvalue problem is cheaper, if the condition number is moderate"
+        )
 
     def factorize(self, A: Array, demand: Demand) -> Outcome:
         if A.shape[-2] < A.shape[-1]:

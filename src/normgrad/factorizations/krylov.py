@@ -258,7 +258,8 @@ def _eigenvectors(search: _Search) -> Eigenvectors:
     if is_traced(rows):
         xp = namespace(rows)
         rows = xp.where(xp.arange(most)[:, None] < search.count, rows, 0.0)
-    converged = (search.status != _FAILED) & (search.count < most)
+    room = (search.count < most) | (most == rows.shape[1])
+    converged = (search.status != _FAILED) & room
     return Eigenvectors(rows, search.count, converged, search.products)
 
 
@@ -278,7 +279,7 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
         In `wanted` + 6 rows; more ties than five do not converge.
     """
     xp = _scalars(problem)
-    most = wanted + _TIES
+    most = min(wanted + _TIES, problem.n)
     starts = gaussian((1 + _TIES, problem.n), problem.model)
 
     def reference(search: _Search) -> Any:

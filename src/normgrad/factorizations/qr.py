@@ -30,9 +30,9 @@ class TriangularSVD(Factorization):
 
     def verdict(self, A: Array, demand: Demand) -> Verdict:
         m, n = A.shape[-2:]
-        if not demand.vectors:
+        if not demand.vectors and not demand.named:
             return Verdict(False, "without vectors, LAPACK's own SVD takes this road")
-        if max(m, n) < 4 * min(m, n) or min(m, n) < 8:
+        if (max(m, n) < 4 * min(m, n) or min(m, n) < 8) and not demand.named:
             return Verdict(False, f"{m} x {n} is not far from square, or is small")
         return Verdict(True, f"{m} x {n} is far from square: the SVD of a triangular factor")
 

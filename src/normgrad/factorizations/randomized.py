@@ -7,7 +7,7 @@ With a Gaussian matrix Omega of k columns,
 so that ``A = U S V^H + (I - Q Q^H) A``. The remainder is computed, not estimated: with
 ``rho = |A - Q B|_F / |A|_F`` at rounding level the triplets are as accurate as those of a
 backward stable SVD, and the nuclear norm is off by at most ``sqrt(n) rho |A|_F``. Ten columns
-must be left over, where the singular values are rounding errors: only then is the rank
+(one, where the user asked for a sketch) must be left over, where the singular values are rounding errors: only then is the rank
 certain to have been reached.
 
 k doubles from 32 on. What is captured of ``|A|_F^2`` tells early whether that is worth while.
@@ -70,7 +70,7 @@ class RangeFinder(Factorization):
     def factorize(self, A: Array, demand: Demand) -> Outcome:
         xp, k = namespace(A), min(A.shape)
         allowed = demand.rank if demand.named else 16 * machine_epsilon(A)
-        most = max(k // 2, 1) if demand.named else k // (16 if is_traced(A) else 8)
+        most = max(k - 1, 1) if demand.named else k // (16 if is_traced(A) else 8)
         columns = most if is_traced(A) else min(_FIRST, most)
         norm = frobenius(A)
         while True:
@@ -91,7 +91,7 @@ class RangeFinder(Factorization):
         rho = frobenius(A - Q @ B) / norm
         W, s, Vh = thin_svd(B)
         rank = xp.sum(xp.astype(s > demand.rank * s[0], xp.int32))
-        spare = 0 if demand.named else _SPARE
+        spare = 1 if demand.named else _SPARE
         holds: Any = (rho <= allowed) & (rank <= columns - spare)
         spectrum = Spectrum(Image(Q, W), s, Columns(adjoint(Vh)), complete=False)
         if is_traced(A):

@@ -1,26 +1,18 @@
-"""Times of several ways to do the same, under the same conditions."""
+"""Times of several ways to do the same, on one thread."""
 
 import importlib
 import importlib.util
 import statistics
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+
+from normgrad.cli.timing import alternate
 
 __all__ = ["LIMITED", "one_thread", "race"]
 
 LIMITED = importlib.util.find_spec("threadpoolctl") is not None
 """Whether `one_thread` does anything."""
-
-_SAMPLE = 2e-3
-"""What is faster than this many seconds is repeated until it takes as long."""
-
-_PAUSE = 0.05
-"""Seconds before each turn, for the idle threads of the one before to stop spinning."""
-
-_LIMIT = 3.0
-"""Seconds after which no further round begins."""
 
 
 def one_thread() -> AbstractContextManager[Any]:
@@ -46,26 +38,6 @@ def race(contenders: Mapping[str, Callable[[], object]], rounds: int = 5) -> dic
     rounds : int
         How many turns each has, fewer if they are slow.
     """
-    times: dict[str, list[float]] = {name: [] for name in contenders}
     with one_thread():
-        start = time.perf_counter()
-        for _ in range(rounds):
-            for name, contender in contenders.items():
-                times[name].append(_turn(contender))
-            if time.perf_counter() - start > _LIMIT:
-                break
+        times = alternate(contenders, rounds)
     return {name: statistics.median(seconds) for name, seconds in times.items()}
-
-
-def _turn(contender: Callable[[], object]) -> float:
-    time.sleep(_PAUSE)
-    contender()
-    repeats = max(1, round(_SAMPLE / max(_seconds(contender, 1), 1e-9)))
-    return _seconds(contender, repeats)
-
-
-def _seconds(function: Callable[[], object], repeats: int) -> float:
-    start = time.perf_counter()
-    for _ in range(repeats):
-        function()
-    return (time.perf_counter() - start) / repeats

@@ -1,0 +1,173 @@
+"""The derivative of a gradient or of a proximal map, in every mode of PyTorch.
+
+It is linear and self-adjoint in the direction, so one autograd function serves forward and
+reverse mode, and their compositions. Batching is native to the rules: every `vmap` rule
+moves the mapped axis to the front.
+"""
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.autograd import forward_ad
+
+from normgrad.calculus import Derivative, NormRule, ProxRule
+from normgrad.engines.base import OrderError
+
+__all__ = [
+    "Memory",
+    "NotDifferentiable",
+    "bound_once",
+    "derivative",
+    "mapped_first",
+    "untraced",
+    "with_outer_tangents",
+]
+
+
+def bound_once(function: type) -> type:
+    """Keep the signature of `forward`, which PyTorch else works out anew at every call."""
+    forward: Any = function.forward  # type: ignore[attr-defined]
+    forward.__signature__ = inspect.signature(forward)
+    return function
+
+
+@torch.compiler.disable
+def untraced(f: Callable[..., Any], *arguments: Any) -> Any:
+    """Call f out of reach of the compiler, which else picks it up under torch.func transforms."""
+    return f(*arguments)
+
+
+def with_outer_tangents(f: Callable[..., Any], a: Any, *rest: Any) -> Any:
+    """Return ``f(a, ...)`` with the tangents that an outer forward mode gave to the arguments.
+
+    PyTorch switches forward mode off while it runs the `jvp` of a Function, so that forward
+    over forward would silently drop them in its arithmetic. The tangent of a in this forward
+    mode is no part of the derivative.
+    """
+    a = forward_ad.unpack_dual(a).primal
+    with forward_ad._set_fwd_grad_enabled(True):
+        return f(a, *rest)
+
+
+class Memory:
+    """The derivative at the point of one node of the graph: factorized once, at first use."""
+
+    def __init__(self, rule: NormRule | ProxRule, gradient: Any = None) -> None:
+        self.rule = rule
+        self.gradient = gradient
+        self._key: Any = None
+        self._kept: Any = None
+
+    def value_and_gradient(self, x: Any) -> tuple[Any, Any]:
+        """Return both; the value is not used where the gradient is known."""
+        if self.gradient is None:
+            return self.rule.value_and_gradient(x)
+        return x.new_empty(()), self.gradient.view_as(self.gradient)
+
+    def derivative(self, *operands: Any) -> tuple[Derivative, Any]:
+        """Return the derivative in the matrix, and that in t (None for a norm)."""
+        key = [
+            (x.data_ptr(), x.shape, x.stride(), None if x.is_inference() else x._version)
+            for x in operands
+        ]
+        if key != self._key:
+            if isinstance(self.rule, ProxRule):
+                self._kept = self.rule.derivative(*operands)
+            else:
+                self._kept = (self.rule.derivative(*operands), None)
+            self._key = key
+        derivative, in_t = self._kept
+        return derivative, in_t
+
+    def apply(self, E: Any, *operands: Any) -> Any:
+        """Return the derivative in the matrix, in the direction E."""
+        return self.derivative(*operands)[0](E)
+
+
+def mapped_first(x: Any, dim: int | None, size: int) -> Any:
+    """Move the mapped axis to the front, or make one of stride 0."""
+    return x.expand(size, *x.shape) if dim is None else x.movedim(dim, 0)
+
+
+def _lead(x: Any, dim: int | None, rank: int) -> Any:
+    """Move the mapped axis to the front, with axes of length 1 behind it up to `rank` others.
+
+    An operand that is not mapped stays as it is, so that it is factorized only once.
+    """
+    if dim is None:
+        return x
+    x = x.movedim(dim, 0)
+    return x.reshape(x.shape[0], *(1,) * (rank - x.ndim + 1), *x.shape[1:])
+
+
+class NotDifferentiable(torch.autograd.Function):
+    """A function whose derivative would be of an order that there is not."""
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        pass
+
+    @staticmethod
+    def backward(ctx: Any, *_: Any) -> Any:
+        raise OrderError
+
+    @staticmethod
+    def jvp(ctx: Any, *_: Any) -> Any:
+        raise OrderError
+
+
+@bound_once
+class _Guard(NotDifferentiable):
+    """The identity, for the point at which a second derivative is taken.
+
+    It is a node apart, because an engine runs a node only if its derivative is wanted.
+    """
+
+    @staticmethod
+    def forward(x: Any) -> Any:
+        return x.view_as(x)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Any) -> Any:
+        return _Guard.apply(x), in_dims[0]
+
+
+@bound_once
+class _Derivative(torch.autograd.Function):
+    """(E; point) -> D(E): linear and self-adjoint in E, not differentiable at the point."""
+
+    @staticmethod
+    def forward(memory: Memory, E: Any, *operands: Any) -> Any:
+        return untraced(memory.apply, E, *operands)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.memory, _, *operands = inputs
+        ctx.save_for_backward(*operands)
+        ctx.save_for_forward(*operands)
+
+    @staticmethod
+    def backward(ctx: Any, dG_bar: Any) -> Any:
+        E_bar = _Derivative.apply(ctx.memory, dG_bar, *ctx.saved_tensors)
+        # the guards stop whoever wants more than zero for the point
+        zeros = (torch.zeros_like(x) for x in ctx.saved_tensors)
+        return None, E_bar, *zeros
+
+    @staticmethod
+    def jvp(ctx: Any, _: Any, E_dot: Any, *__: Any) -> Any:
+        return _Derivative.apply(ctx.memory, E_dot, *ctx.saved_tensors)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, memory: Memory, E: Any, *operands: Any) -> Any:
+        rank = E.ndim - (in_dims[1] is not None)
+        E = mapped_first(E, in_dims[1], info.batch_size)
+        lead = [rank, rank - 2]  # the matrix, and the step of a proximal map
+        operands = tuple(map(_lead, operands, in_dims[2:], lead[: len(operands)]))
+        return _Derivative.apply(memory, E, *operands), 0
+
+
+def derivative(memory: Memory, E: Any, *operands: Any) -> Any:
+    """Return the derivative at the operands, applied to E; differentiable in E alone."""
+    return _Derivative.apply(memory, E, *(_Guard.apply(x) for x in operands))

@@ -1,0 +1,83 @@
+"""The proximal maps as autograd functions of PyTorch."""
+
+from typing import Any
+
+import torch
+
+from normgrad.arithmetic import real_inner
+from normgrad.calculus import ProxRule
+from normgrad.engines.torch_derivative import (
+    Memory,
+    NotDifferentiable,
+    bound_once,
+    derivative,
+    mapped_first,
+    untraced,
+    with_outer_tangents,
+)
+
+__all__ = ["Prox"]
+
+
+@bound_once
+class Prox(torch.autograd.Function):
+    """(x, t) -> prox, a lift: its derivative in x is self-adjoint, that in t a matrix."""
+
+    @staticmethod
+    def forward(x: Any, t: Any, rule: ProxRule) -> Any:
+        return untraced(rule.prox, x, t)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        x, t, rule = inputs
+        ctx.memory = Memory(rule)
+        ctx.save_for_backward(x, t)
+        ctx.save_for_forward(x, t)
+
+    @staticmethod
+    def backward(ctx: Any, P_bar: Any) -> Any:
+        x, t = ctx.saved_tensors
+        x_bar = derivative(ctx.memory, P_bar, x, t) if ctx.needs_input_grad[0] else None
+        t_bar = (
+            real_inner(_ProxStep.apply(ctx.memory, x, t), P_bar)
+            if ctx.needs_input_grad[1]
+            else None
+        )
+        return x_bar, t_bar, None
+
+    @staticmethod
+    def jvp(ctx: Any, E: Any, t_dot: Any, _: Any) -> Any:
+        x, t = ctx.saved_tensors
+        dP = None if E is None else derivative(ctx.memory, E, x, t)
+        if t_dot is None:
+            return dP
+
+        def total(in_t: Any) -> Any:
+            moved = in_t * t_dot[..., None, None]
+            return moved if dP is None else dP + moved
+
+        return with_outer_tangents(total, _ProxStep.apply(ctx.memory, x, t))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: Any, t: Any, rule: ProxRule) -> Any:
+        x, t = (
+            mapped_first(y, dim, info.batch_size) for y, dim in zip((x, t), in_dims, strict=False)
+        )
+        return Prox.apply(x, t, rule), 0
+
+
+@bound_once
+class _ProxStep(NotDifferentiable):
+    """(point) -> the derivative of the proximal map in t."""
+
+    @staticmethod
+    def forward(memory: Memory, x: Any, t: Any) -> Any:
+        return untraced(memory.derivative, x, t)[1]
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, memory: Memory, x: Any, t: Any) -> Any:
+        x, t = (
+            mapped_first(y, dim, info.batch_size)
+            for y, dim in zip((x, t), in_dims[1:], strict=True)
+        )
+        return _ProxStep.apply(memory, x, t), 0
