@@ -146,8 +146,8 @@ def test_factorizations_agree(ord: Any, case: Case, method: str) -> None:
         value, G = normgrad.value_and_grad(A, ord, method=method)
     except ValueError as error:
         # (which matrices each of them takes is tested with it)
-        assert "can not be used for this matrix" in str(error)
-        assert method not in ("auto", "svd", "qr")
+        if method in ("auto", "svd", "qr") or "can not be used for this matrix" not in str(error):
+            raise
         return
     assert float(value) == pytest.approx(oracle.value(A, case.s, ord), rel=1e-13, abs=1e-15)
     np.testing.assert_allclose(G, oracle.gradient(A, case.s, ord), atol=2e-14, rtol=0)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from normgrad.calculus import Derivative, NormRule, ProxRule
+from normgrad.calculus import Derivative, ProxRule
 from normgrad.engines.base import OrderError
 
 __all__ = [
@@ -54,7 +54,7 @@ def with_outer_tangents(f: Callable[..., Any], a: Any, *rest: Any) -> Any:
 class Memory:
     """The derivative at the point of one node of the graph: factorized once, at first use."""
 
-    def __init__(self, rule: NormRule | ProxRule, gradient: Any = None) -> None:
+    def __init__(self, rule: Any, gradient: Any = None) -> None:
         self.rule = rule
         self.gradient = gradient
         self._key: Any = None

@@ -6,7 +6,8 @@ self-adjoint map in every mode, `_Derivative`:
 
     d value = Re<G, E>,    d G = D(E),    reverse:  value_bar G  and  D(G_bar).
 
-Where reverse mode alone is on, `_Norm` does with one node, at half the overhead. Batching is native to the rules, so every `vmap` rule moves the mapped axis to the front.
+Where reverse mode alone is on, `_Norm` does with one node, at half the overhead. Batching is
+native to the rules, so every `vmap` rule moves the mapped axis to the front.
 """
 
 from typing import Any

@@ -283,9 +283,14 @@ class Outcome(NamedTuple):
         What the test found.
     """
 
-    spectrum: Spectrum | None
+    spectrum: Any
     holds: Any
     reason: str
+
+    def adjoint(self) -> "Outcome":
+        """Return the outcome for the adjoint matrix."""
+        spectrum = self.spectrum
+        return self._replace(spectrum=None if spectrum is None else spectrum.adjoint())
 
 
 class Factorization(ABC):

@@ -129,7 +129,7 @@ class _Chain:
                 self.account.append((factorization.name, Verdict(True, reason)))
                 return self.use(outcome.spectrum)
             return self._tested(factorization.name, A, outcome, asked[i + 1 :])
-        name, verdict = self.account[-1]
+        _, verdict = self.account[-1]
         raise ValueError(
             f"method={self.method!r} can not be used for this matrix of shape "
             f"{tuple(A.shape)}: {verdict.reason}; method='auto' chooses one that can"

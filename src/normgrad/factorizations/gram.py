@@ -96,11 +96,7 @@ class Gram(Factorization):
 
     def factorize(self, A: Array, demand: Demand) -> Outcome:
         if A.shape[-2] < A.shape[-1]:
-            outcome = self.factorize(adjoint(A), demand)
-            spectrum = outcome.spectrum
-            if spectrum is not None:
-                spectrum = spectrum.adjoint()
-            return outcome._replace(spectrum=spectrum)
+            return self.factorize(adjoint(A), demand).adjoint()
         k = A.shape[-1]
         if _leading(demand, k):
             return _leading_triplets(A, demand)
@@ -184,8 +180,7 @@ def _condition(A: Array) -> Array:
     which ``|A^-1 z|^2`` has as its mean for standard normal z (Hutchinson 1990).
     """
     xp = namespace(A)
-    m, n = A.shape[-2:]
-    Z = gaussian((n, 4), A)
+    Z = gaussian((A.shape[-1], 4), A)
     W = Z
     for _ in range(3):
         W = adjoint(A) @ (A @ W)

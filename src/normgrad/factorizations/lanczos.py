@@ -1,7 +1,7 @@
 r"""Leading singular triplets by matrix-vector products.
 
-The eigenvectors v of ``M = A^H A``, of the smaller side, are those of `normgrad.factorizations.krylov`
-to a residual of ``8 eps theta_1``. Then, with the few of them in V,
+The eigenvectors v of ``M = A^H A``, of the smaller side, are had by Lanczos' method
+(`normgrad.factorizations.krylov`) to a residual of ``8 eps theta_1``. Then, with the few of them in V,
 
     A V = W S X^H  (thin SVD),    U = W,    s = |A^H u|,    v = A^H u / s,
 
@@ -137,9 +137,7 @@ def _eigenvectors(
 
 def _outcome(A: Array, wide: bool, found: Eigenvectors, demand: Demand) -> Outcome:
     if wide:
-        outcome = _outcome(adjoint(A), False, found, demand)
-        spectrum = outcome.spectrum
-        return outcome._replace(spectrum=None if spectrum is None else spectrum.adjoint())
+        return _outcome(adjoint(A), False, found, demand).adjoint()
     xp = namespace(A)
     rows = found.rows
     if not is_traced(found.count):

@@ -38,8 +38,7 @@ class TriangularSVD(Factorization):
 
     def factorize(self, A: Array, demand: Demand) -> Outcome:
         if A.shape[-2] < A.shape[-1]:
-            outcome = self.factorize(adjoint(A), demand)
-            return outcome._replace(spectrum=outcome.spectrum.adjoint())
+            return self.factorize(adjoint(A), demand).adjoint()
         Q, R = namespace(A).linalg.qr(A)
         U, s, Vh = thin_svd(R)
         spectrum = Spectrum(Image(Q, U), s, Columns(adjoint(Vh)))

@@ -7,8 +7,8 @@ With a Gaussian matrix Omega of k columns,
 so that ``A = U S V^H + (I - Q Q^H) A``. The remainder is computed, not estimated: with
 ``rho = |A - Q B|_F / |A|_F`` at rounding level the triplets are as accurate as those of a
 backward stable SVD, and the nuclear norm is off by at most ``sqrt(n) rho |A|_F``. Ten columns
-(one, where the user asked for a sketch) must be left over, where the singular values are rounding errors: only then is the rank
-certain to have been reached.
+(one, where the user asked for a sketch) must be left over, where the singular values are
+rounding errors: only then is the rank certain to have been reached.
 
 k doubles from 32 on. What is captured of ``|A|_F^2`` tells early whether that is worth while.
 
@@ -43,7 +43,7 @@ from normgrad.factorizations.svd import thin_svd
 
 __all__ = ["RangeFinder"]
 
-_SMALLEST = 256
+_SMALLEST = 400
 _FIRST = 32
 _SPARE = 10
 
