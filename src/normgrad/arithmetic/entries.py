@@ -1,6 +1,9 @@
 """Entrywise operations that hold for every magnitude."""
 
+from typing import Any
+
 from normgrad.arithmetic import xla
+from normgrad.arithmetic.control import number
 from normgrad.arithmetic.namespace import Array, is_complex, is_jax, namespace
 from normgrad.arithmetic.scaling import safe_exponent, shift
 
@@ -17,9 +20,9 @@ def real(x: Array) -> Array:
     return namespace(x).real(x) if is_complex(x) else x
 
 
-def vector_norm(w: Array) -> Array:
-    """Return the Euclidean norm of a vector whose squares neither over- nor underflow."""
-    return real(conj(w) @ w) ** 0.5
+def vector_norm(w: Array) -> Any:
+    """Return the Euclidean norm of a vector, as a number, whose squares do not overflow."""
+    return number(real(conj(w) @ w)) ** 0.5
 
 
 def phase(z: Array) -> Array:

@@ -160,9 +160,15 @@ def divide(a: Array, b: Array, otherwise: Array | float = 0.0) -> Array:
     return xp.where(zero, otherwise, a / xp.where(zero, xp.ones_like(b), b))
 
 
+_complex: dict[Any, bool] = {}
+
+
 def is_complex(x: Array) -> bool:
     """Whether `x` has a complex floating dtype."""
-    return bool(namespace(x).isdtype(x.dtype, "complex floating"))
+    known = _complex.get(x.dtype)
+    if known is None:
+        known = _complex[x.dtype] = bool(namespace(x).isdtype(x.dtype, "complex floating"))
+    return known
 
 
 def identity(k: int, like: Array) -> Array:

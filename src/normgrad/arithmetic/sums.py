@@ -36,7 +36,8 @@ def _torch_norm(x: Array, ord: int, axis: int) -> Array:
     def reduce(x: Array, axis: int) -> Array:
         return namespace(x).linalg.vector_norm(x, axis=axis, ord=ord)
 
-    return _in_blocks(reduce, x, axis, 4096)
+    # (along a strided axis PyTorch is quick in short blocks only)
+    return _in_blocks(reduce, x, axis, 64 if axis == -2 and x.stride(-2) > 1 else 4096)
 
 
 def absolute_sum(A: Array, axis: int) -> Array:

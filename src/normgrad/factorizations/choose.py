@@ -1,5 +1,6 @@
 """Which factorization is used, and why: the first that accepts the matrix and passes its test."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -122,7 +123,8 @@ class _Chain:
                     continue
             if A.ndim > 2 and not factorization.batches:
                 # from here on one at a time: each may take another road
-                return each_matrix(lambda M, i=i: self.run(M, asked[i:], verified), A)
+                rest = asked[i:]
+                return each_matrix(functools.partial(self.run, asked=rest, verified=verified), A)
             outcome = factorization.factorize(A, self.demand)
             if factorization.certain:
                 reason = outcome.reason if verified else verdict.reason

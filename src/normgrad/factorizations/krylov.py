@@ -129,11 +129,21 @@ def _scalars(problem: Problem) -> Any:
     return namespace(problem.model) if is_traced(problem.model) else np
 
 
-def _orthogonalised(w: Array, Q: Array) -> tuple[Array, Array]:
-    """Return w made orthogonal to the rows of Q, and its coefficients; twice is enough."""
-    c = conj(Q) @ w
-    w = w - c @ Q
-    return w - (conj(Q) @ w) @ Q, c
+def _orthogonal(w: Array, Q: Array) -> Array:
+    """Return w less its components in the rows of Q."""
+    return w - (conj(Q) @ w) @ Q
+
+
+def _unit(w: Array, Q: Array) -> Array:
+    """Return w made orthogonal to the rows of Q, and of norm 1; twice is enough."""
+    for _ in range(2):
+        w = w / vector_norm(w)
+        w = _orthogonal(w, Q)
+    return w / vector_norm(w)
+
+
+def _same(run: _Run) -> _Run:
+    return run
 
 
 def _run(
@@ -148,16 +158,23 @@ def _run(
     accuracy, n = problem.accuracy, problem.n
     certain = math.log(1.648 * n**0.5 / _MISSED)  # sqrt(g) (2j - 1) is enough
 
+    epsilon = machine_epsilon(problem.model)
+
     def step(run: _Run) -> _Run:
-        q, j = run.q, run.j
-        w, c = _orthogonalised(problem.product(q[j]), first_rows(q, j + 1))
-        a, b = number(real(c[j])), number(vector_norm(w))
-        q = put(q, j + 1, w / number(xp.where(b > 0, b, 1.0)))
+        q, j, alpha, beta = run.q, run.j, run.alpha, run.beta
         i = j - run.start
-        alpha, beta = put(run.alpha, i, a), put(run.beta, i, b)
-        run = run._replace(q=q, j=j + 1, alpha=alpha, beta=beta)
-        exhausted = b <= machine_epsilon(problem.model) * a
-        return when((j + 1 >= run.check_at) | exhausted, check, lambda run: run, run)
+        last = q[j]
+        w = problem.product(last)
+        a = number(real(conj(last) @ w))
+        # (at i = 0 this is the last beta, which is 0); after it the rest is nearly orthogonal to
+        # all rows, and once more is enough
+        w = w - a * last - beta[i - 1] * q[j - 1]
+        w = _orthogonal(w, first_rows(q, j + 1))
+        b = vector_norm(w)
+        exhausted = b <= epsilon * a
+        q = put(q, j + 1, w / number(xp.where(b > 0, b, 1.0)) if is_traced(q) else w / (b or 1.0))
+        run = _Run(q, j + 1, put(alpha, i, a), put(beta, i, b), *run[4:])
+        return when((j + 1 >= run.check_at) | exhausted, check, _same, run)
 
     def check(run: _Run) -> _Run:
         j = run.j
@@ -191,9 +208,7 @@ def _run(
     q, count = search.q, search.count
     if is_traced(q):  # the rows of the run before must not count
         q = xp.where(xp.arange(rows + 1)[:, None] < count, q, 0.0)
-    for _ in range(2):
-        start, _ = _orthogonalised(start / number(vector_norm(start)), first_rows(q, count))
-    q = put(q, count, start / number(vector_norm(start)))
+    q = put(q, count, _unit(start, first_rows(q, count)))
     none = xp.zeros(rows, dtype=search.theta.dtype)
     y = xp.zeros((rows, wanted), dtype=none.dtype)
     check_at = xp.minimum(count + max(_FIRST_CHECK, 2 * wanted), rows)
@@ -232,12 +247,43 @@ def _ritz(problem: Problem, alpha: Array, beta: Array, steps: Any, wanted: int) 
     return xp.flip(theta)[:wanted], xp.flip(Y, axis=1)[:, :wanted]
 
 
-def _found(problem: Problem, search: _Search, run: _Run) -> _Search:
-    """Return the search with the Ritz vectors of a run after the vectors found before."""
+def _vectors(problem: Problem, run: _Run) -> Array:
+    """Return the Ritz vectors of a run, in rows."""
     q, xp = run.q, namespace(problem.model)
     rows = xp.roll(q, -run.start, axis=0)[:-1] if is_traced(q) else q[run.start : run.j]
-    y = xp.asarray(run.y.T + 0.0, dtype=q.dtype, device=device(q))
-    X, count, theta = y @ rows, search.count, search.theta
+    return xp.asarray(run.y.T + 0.0, dtype=q.dtype, device=device(q)) @ rows
+
+
+def _without_ties(problem: Problem, run: _Run, X: Array, start: Array) -> tuple[bool, int]:
+    """Return whether a run with larger gaps shows that there is no tie with the vectors X of the first.
+
+    An eigenvector of a tie is orthogonal to the whole first run, too, so M may be compressed to
+    the complement of part of it as well: much of what comes near to theta is in there. Of that
+    part only where the residual was above the root of eps, because rounding brings that
+    eigenvector in: by the time one converges to r, eps of the other has grown to eps/r.
+    """
+    q, kept = run.q, int(run.j)
+    while kept > 1:
+        _, y = _ritz(problem, run.alpha, run.beta, kept, X.shape[0])
+        least = run.beta[kept - 1] * abs(y[-1]).min() / run.theta[0]
+        if least >= machine_epsilon(problem.model) ** 0.5:
+            break
+        kept = 3 * kept // 4
+    for i in range(X.shape[0]):
+        q = put(q, kept + i, _unit(X[i], first_rows(q, kept + i)))
+    count = kept + X.shape[0]
+    search = _Search(q, run.theta, count, _CONVERGED, 0)
+    second = _run(problem, search, start, 1, run.theta[-1])
+    # converged to r, with a gap g, it can have missed a tie only if its start had a component
+    # of r/g in it
+    gap = 1 - second.theta[0] / run.theta[-1]
+    apart = second.status == _CONVERGED and gap >= 1e3 * problem.accuracy
+    return bool(second.status == _EXCLUDED or apart), int(second.steps)
+
+
+def _found(search: _Search, run: _Run, X: Array) -> _Search:
+    """Return the search with the Ritz vectors X of a run after the vectors found before."""
+    q, count, theta = run.q, search.count, search.theta
     for i in range(X.shape[0]):
         q, theta = put(q, count + i, X[i]), put(theta, count + i, run.theta[i])
     return _Search(q, theta, count + X.shape[0], run.status, search.products + run.steps)
@@ -282,17 +328,19 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
     most = min(wanted + _TIES, problem.n)
     starts = gaussian((1 + _TIES, problem.n), problem.model)
 
-    def reference(search: _Search) -> Any:
-        return xp.flip(xp.sort(search.theta))[wanted - 1]
+    def reference(theta: Any) -> Any:
+        return xp.flip(xp.sort(theta))[wanted - 1]
+
+    def possible(theta: Any) -> Any:
+        # what is left of the trace bounds all eigenvalues that are not found
+        return trace - xp.sum(theta) > 0.9 * reference(theta) * (1 - problem.tie)
 
     def go_on(search: _Search) -> Any:
-        # what is left of the trace bounds all eigenvalues that are not found
-        left = trace - xp.sum(search.theta)
-        possible = left > 0.9 * reference(search) * (1 - problem.tie)
-        return (search.status == _CONVERGED) & possible & (search.count < most)
+        more = (search.status == _CONVERGED) & (search.count < most)
+        return more & possible(search.theta)
 
     def another(search: _Search) -> _Search:
-        last = reference(search)
+        last = reference(search.theta)
         run = _run(problem, search, starts[search.count - wanted + 1], 1, last)
         tied = (run.status == _CONVERGED) & (run.theta[0] >= last * (1 - problem.tie))
 
@@ -301,10 +349,18 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
             products = search.products + run.steps
             return search._replace(q=run.q, status=status, products=products)
 
-        return when(tied, lambda run: _found(problem, search, run), leave, run)
+        return when(tied, lambda run: _found(search, run, _vectors(problem, run)), leave, run)
 
     search = _begun(problem, most, 0 * integer(trace))
-    search = _found(problem, search, _run(problem, search, starts[0], wanted))
+    run = _run(problem, search, starts[0], wanted)
+    X = _vectors(problem, run)
+    if is_traced(X) or run.status != _CONVERGED or not possible(run.theta):
+        search = _found(search, run, X)
+    else:
+        alone, steps = _without_ties(problem, run, X, starts[1])
+        search = _found(search, run, X)
+        status = _EXCLUDED if alone else _CONVERGED
+        search = search._replace(status=status, products=search.products + steps)
     return _eigenvectors(while_loop(go_on, another, search))
 
 
@@ -318,7 +374,8 @@ def polished(problem: Problem, rough: Eigenvectors) -> Eigenvectors:
         return (search.status != _FAILED) & (search.count < rough.count)
 
     def another(search: _Search) -> _Search:
-        return _found(problem, search, _run(problem, search, rough.rows[search.count], 1))
+        run = _run(problem, search, rough.rows[search.count], 1)
+        return _found(search, run, _vectors(problem, run))
 
     search = _begun(problem, rough.rows.shape[0], 0 * rough.count)
     search = search._replace(products=search.products + rough.products)

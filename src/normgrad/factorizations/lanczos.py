@@ -1,7 +1,7 @@
 r"""Leading singular triplets by matrix-vector products.
 
 The eigenvectors v of ``M = A^H A``, of the smaller side, are had by Lanczos' method
-(`normgrad.factorizations.krylov`) to a residual of ``8 eps theta_1``. Then, with the few of them in V,
+(`normgrad.factorizations.krylov`) to a residual of ``8 eps theta_1``. Then, with those in V,
 
     A V = W S X^H  (thin SVD),    U = W,    s = |A^H u|,    v = A^H u / s,
 
