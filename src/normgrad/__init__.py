@@ -1,7 +1,7 @@
 """Matrix norms whose gradients are right, fast and the same in NumPy, autograd, PyTorch and JAX."""
 
 from normgrad import compat, testing
-from normgrad._api import explain, grad, hvp, matrix_norm, value_and_grad
+from normgrad._api import explain, grad, hvp, linearize, matrix_norm, value_and_grad
 from normgrad._convex import prox
 from normgrad._explain import Explanation
 from normgrad._named import (
@@ -11,6 +11,7 @@ from normgrad._named import (
     schatten_norm,
     spectral_norm,
 )
+from normgrad._track import track
 from normgrad.engines import OrderError
 from normgrad.norms import Frobenius, KyFan, Nuclear, Schatten, Spectral
 
@@ -30,11 +31,13 @@ __all__ = [
     "grad",
     "hvp",
     "ky_fan_norm",
+    "linearize",
     "matrix_norm",
     "nuclear_norm",
     "prox",
     "schatten_norm",
     "spectral_norm",
     "testing",
+    "track",
     "value_and_grad",
 ]

@@ -1,12 +1,13 @@
 """What a user calls: validate, choose, hand to the engine."""
 
+from collections.abc import Callable
 from typing import Any
 
 from normgrad._argument import Argument, norm_rule, prepared, with_direction
 from normgrad._explain import Explanation, explain_rule
 from normgrad.arithmetic import Array
 
-__all__ = ["explain", "grad", "hvp", "matrix_norm", "value_and_grad"]
+__all__ = ["explain", "grad", "hvp", "linearize", "matrix_norm", "value_and_grad"]
 
 
 def matrix_norm(
@@ -182,7 +183,50 @@ def hvp(
     """
     argument, E = with_direction(x, direction, axis)
     rule = norm_rule(argument, ord, method)
-    return argument.like_matrix(argument.engine.hessian_product(rule, argument.x, E))
+    return argument.like_matrix(argument.engine.hessian(rule, argument.x)(E))
+
+
+def linearize(
+    x: Any, ord: Any = "fro", *, axis: tuple[int, int] = (-2, -1), method: str = "auto"
+) -> tuple[Array, Callable[[Any], Array]]:
+    r"""Return the gradient of a norm, and its derivative as a function of a direction.
+
+    For many Hessian-vector products at one matrix, as in Newton-CG or Lanczos' method on
+    the Hessian: the matrix is factorized once for all of them.
+
+    Parameters
+    ----------
+    x, ord, axis, method
+        As for `matrix_norm`.
+
+    Returns
+    -------
+    gradient : array of the shape of `x`
+        As from `grad`.
+    product : callable
+        ``product(direction)`` is ``hvp(x, direction, ord)``, four matrix products.
+
+    Notes
+    -----
+    The engines' own ways do the same: in PyTorch repeated ``torch.autograd.grad(G, x, E,
+    retain_graph=True)`` for one ``G = grad(x)``, in JAX `jax.linearize`.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> gradient, product = normgrad.linearize(np.eye(2), "nuc")
+    >>> product(np.array([[0.0, 1.0], [-1.0, 0.0]]))
+    array([[ 0.,  1.],
+           [-1.,  0.]])
+    """
+    argument = Argument(x, axis)
+    rule = norm_rule(argument, ord, method)
+    hessian = argument.engine.hessian(rule, argument.x)
+
+    def product(direction: Any) -> Array:
+        return argument.like_matrix(hessian(with_direction(x, direction, axis)[1]))
+
+    return argument.like_matrix(argument.engine.value_and_gradient(rule, argument.x)[1]), product
 
 
 def explain(

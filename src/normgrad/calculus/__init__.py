@@ -10,6 +10,7 @@ from normgrad.calculus.by_singular_values import (
     NormBySingularValues,
     ProxBySingularValues,
     SpectralDerivative,
+    TrackedSpectral,
     ZeroDerivative,
 )
 from normgrad.calculus.lift import LiftDerivative, lift
@@ -33,6 +34,7 @@ __all__ = [
     "Rule",
     "SpectralDerivative",
     "Tolerances",
+    "TrackedSpectral",
     "ZeroDerivative",
     "lift",
     "normalise",

@@ -5,16 +5,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self, final
 
-from normgrad.arithmetic import Array, largest, namespace
+from normgrad.arithmetic import Array, adjoint, largest, machine_epsilon, namespace
 from normgrad.calculus.lift import LiftDerivative, lift
 from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule
 from normgrad.calculus.small import is_small, small_value_and_gradient
 from normgrad.calculus.tolerances import snap_to_zero, tolerances
-from normgrad.factorizations import Account, Demand, Spectrum, decompose, settle
-from normgrad.norms import UnitarilyInvariantNorm
+from normgrad.factorizations import Account, Demand, Spectrum, decompose, settle, tracked
+from normgrad.norms import Spectral, UnitarilyInvariantNorm
 
-__all__ = ["NormBySingularValues", "ProxBySingularValues", "SpectralDerivative", "ZeroDerivative"]
+__all__ = [
+    "NormBySingularValues",
+    "ProxBySingularValues",
+    "SpectralDerivative",
+    "TrackedSpectral",
+    "ZeroDerivative",
+]
 
 
 @dataclass(frozen=True)
@@ -139,6 +145,24 @@ class NormBySingularValues(_BySingularValues, NormRule):
         scaled = normalise(A)
         lifted = self.at(scaled.matrix, derivative, complete=True)
         return SpectralDerivative(lifted, scaled.without_matrix(), -1)
+
+
+@final
+@dataclass(frozen=True)
+class TrackedSpectral:
+    """The spectral norm from the vectors of the last time, to a residual of `tol`."""
+
+    tol: float
+
+    def track(self, A: Array, columns: Array | None) -> tuple[Array, Array, Array]:
+        """Return the norm, one of its subgradients, and the columns to go on from."""
+        scaled, norm = normalise(A), Spectral()
+        tol = tolerances(norm, A)
+        demand = Demand(1, tol.tie, tol.rank)
+        accuracy = max(self.tol, 8 * machine_epsilon(A))
+        at = tracked(scaled.matrix, columns, demand, accuracy)
+        G = at.u[:, None] * adjoint(at.v[:, None])
+        return scaled.value(at.s), restore(G, (scaled, 0)), at.columns
 
 
 @final

@@ -4,13 +4,15 @@ Autograd's cotangents pair with tangents as Re(sum(a * b)), without a conjugate:
 `conj` around each map that is self-adjoint for Re<a, b>.
 """
 
+from collections.abc import Callable
 from typing import Any, final
 
 import autograd.numpy as anp
 from autograd.extend import Box, defjvp, defvjp, primitive
+from autograd.tracer import getval
 
 from normgrad.arithmetic import Array
-from normgrad.calculus import NormRule, ProxRule
+from normgrad.calculus import NormRule, ProxRule, TrackedSpectral
 from normgrad.engines.base import Engine, OrderError
 from normgrad.engines.numpy import ENGINE as NUMPY
 
@@ -165,8 +167,12 @@ class AutogradEngine(Engine):
         point = _Point(rule)
         return _value(x, point), _gradient(x, point)
 
-    def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:
-        return _derivative(E, _Point(rule), x)
+    def hessian(self, rule: NormRule, x: Array) -> Callable[[Array], Array]:
+        point = _Point(rule)
+        return lambda E: _derivative(E, point, x)
+
+    def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
+        return NUMPY.track(rule, getval(x), state)
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         return _prox(x, t, _Point(rule))

@@ -1,10 +1,11 @@
 """What the interface needs of an engine: who differentiates."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 from normgrad.arithmetic import Array
-from normgrad.calculus import NormRule, ProxRule
+from normgrad.calculus import NormRule, ProxRule, TrackedSpectral
 
 __all__ = ["Engine", "OrderError"]
 
@@ -62,8 +63,15 @@ class Engine(ABC):
         """Return the norm and G with ``d||A|| = Re<G, dA>``, whatever the engine's convention."""
 
     @abstractmethod
-    def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:
-        """Return the derivative of the gradient in the direction E, of the shape of `x`."""
+    def hessian(self, rule: NormRule, x: Array) -> Callable[[Array], Array]:
+        """Return the derivative of the gradient at `x`, from one factorization.
+
+        It takes a direction E of the shape of `x`, and is differentiable in it.
+        """
+
+    @abstractmethod
+    def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
+        """Return value, gradient and state as numbers that are not differentiable."""
 
     @abstractmethod
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:

@@ -6,6 +6,7 @@ self-adjoint, so its transpose is itself; and its state is computed apart from i
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, final
 
 import jax
@@ -21,6 +22,7 @@ from normgrad.calculus import (
     ProxRule,
     Rule,
     SpectralDerivative,
+    TrackedSpectral,
 )
 from normgrad.engines.base import Engine, OrderError
 from normgrad.factorizations import Columns, Coordinates, Image
@@ -204,8 +206,12 @@ class JaxEngine(Engine):
         value, G = _value_and_gradient(rule, x)
         return value, G
 
-    def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:
-        return _hessian_product(rule, x, E)
+    def hessian(self, rule: NormRule, x: Array) -> Callable[[Array], Array]:
+        derivative = _run(rule, "derivative", _guard(x))
+        return lambda E: _bind(derivative, E)
+
+    def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
+        return _compiled(rule, "track", jax.lax.stop_gradient(x), state)
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         return _prox(rule, x, t)

@@ -1,11 +1,12 @@
 """Plain arrays: values, gradients and Hessian products without automatic differentiation."""
 
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
 
 from normgrad.arithmetic import Array
-from normgrad.calculus import Derivative, NormRule, ProxRule
+from normgrad.calculus import Derivative, NormRule, ProxRule, TrackedSpectral
 from normgrad.engines.base import Engine
 
 __all__ = ["ENGINE", "NumpyEngine"]
@@ -65,8 +66,13 @@ class NumpyEngine(Engine):
             value, G = rule.value_and_gradient(x)
         return value[()], G
 
-    def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:
-        return self.apply(self.derivative(rule, x), E)
+    def hessian(self, rule: NormRule, x: Array) -> Callable[[Array], Array]:
+        derivative = self.derivative(rule, x)
+        return lambda E: self.apply(derivative, E)
+
+    def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
+        with np.errstate(all="ignore"):
+            return rule.track(x, state)
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         with np.errstate(all="ignore"):

@@ -1,12 +1,13 @@
 """PyTorch tensors: eager ones by autograd functions, those in a compiler by opaque operators."""
 
+from collections.abc import Callable
 from typing import Any, final
 
 import torch
 from torch.autograd import forward_ad
 
 from normgrad.arithmetic import Array
-from normgrad.calculus import NormRule, ProxRule
+from normgrad.calculus import NormRule, ProxRule, TrackedSpectral
 from normgrad.engines import torch_compile, torch_derivative, torch_norm, torch_prox
 from normgrad.engines.base import Engine
 
@@ -69,10 +70,14 @@ class TorchEngine(Engine):
             return torch_compile.value_and_gradient(rule, x)
         return torch_norm.value_and_gradient(rule, x)
 
-    def hessian_product(self, rule: NormRule, x: Array, E: Array) -> Array:
+    def hessian(self, rule: NormRule, x: Array) -> Callable[[Array], Array]:
         if _is_symbolic(x):
-            return torch_compile.hessian_product(rule, x, E)
-        return torch_derivative.derivative(torch_derivative.Memory(rule), E, x)
+            return lambda E: torch_compile.hessian_product(rule, x, E)
+        memory = torch_derivative.Memory(rule)
+        return lambda E: torch_derivative.derivative(memory, E, x)
+
+    def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
+        return rule.track(x.detach(), state)
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         if _is_symbolic(x):

@@ -19,6 +19,7 @@ from normgrad.factorizations.choose import (
     methods,
     settle,
 )
+from normgrad.factorizations.tracking import Tracked, tracked
 
 __all__ = [
     "TABLE",
@@ -31,9 +32,11 @@ __all__ = [
     "Image",
     "Outcome",
     "Spectrum",
+    "Tracked",
     "Verdict",
     "check_method",
     "decompose",
     "methods",
     "settle",
+    "tracked",
 ]

@@ -45,7 +45,13 @@ from normgrad.arithmetic import (
     while_loop,
 )
 
-__all__ = ["Eigenvectors", "Problem", "largest_eigenvectors", "polished"]
+__all__ = [
+    "Eigenvectors",
+    "Problem",
+    "largest_eigenvectors",
+    "polished",
+    "single_eigenvector",
+]
 
 _MISSED = 1e-4
 _TIES = 6
@@ -67,6 +73,9 @@ class Problem(NamedTuple):
         The most products that are worth while.
     tie : float
         The relative gap of eigenvalues that counts as a tie.
+    tol : float, optional
+        The residual, relative to the eigenvalue, at which a vector has converged; rounding
+        level by default.
     """
 
     product: Callable[[Array], Array]
@@ -74,11 +83,12 @@ class Problem(NamedTuple):
     model: Array
     steps: int
     tie: float
+    tol: float = 0.0
 
     @property
     def accuracy(self) -> float:
-        """Return the residual, relative to the eigenvalue, at which a vector has converged."""
-        return 8 * machine_epsilon(self.model)
+        """Return the residual at which a vector has converged."""
+        return max(self.tol, 8 * machine_epsilon(self.model))
 
 
 class Eigenvectors(NamedTuple):
@@ -152,7 +162,7 @@ def _run(
     """Return a run that has come to its end.
 
     Without a reference it ends when the `wanted` largest eigenvalues have converged. With
-    one, the eigenvalue of a possible tie, also when there is certainly none.
+    one, from which on an eigenvalue counts as tied, also when there is certainly none.
     """
     xp, rows = _scalars(problem), search.q.shape[0] - 1
     accuracy, n = problem.accuracy, problem.n
@@ -254,29 +264,28 @@ def _vectors(problem: Problem, run: _Run) -> Array:
     return xp.asarray(run.y.T + 0.0, dtype=q.dtype, device=device(q)) @ rows
 
 
-def _without_ties(problem: Problem, run: _Run, X: Array, start: Array) -> tuple[bool, int]:
-    """Return whether a run with larger gaps shows that there is no tie with the vectors X of the first.
+def _without_ties(problem: Problem, run: _Run, start: Array) -> tuple[bool, int]:
+    """Return whether a second run shows that nothing is tied with what the first has found.
 
-    An eigenvector of a tie is orthogonal to the whole first run, too, so M may be compressed to
-    the complement of part of it as well: much of what comes near to theta is in there. Of that
-    part only where the residual was above the root of eps, because rounding brings that
-    eigenvector in: by the time one converges to r, eps of the other has grown to eps/r.
+    The eigenvector of a tie is orthogonal to the Krylov space of the first run, so that M may
+    be compressed to the complement of that: most of what comes near to theta is in there, and
+    the second run is short. Only of its part up to a residual of the root of eps, because
+    rounding brings that eigenvector in: by the time one converges to r, eps of the other has
+    grown to eps/r. (In the first run's last vectors the two may be mixed.)
     """
     q, kept = run.q, int(run.j)
     while kept > 1:
-        _, y = _ritz(problem, run.alpha, run.beta, kept, X.shape[0])
+        _, y = _ritz(problem, run.alpha, run.beta, kept, len(run.theta))
         least = run.beta[kept - 1] * abs(y[-1]).min() / run.theta[0]
         if least >= machine_epsilon(problem.model) ** 0.5:
             break
         kept = 3 * kept // 4
-    for i in range(X.shape[0]):
-        q = put(q, kept + i, _unit(X[i], first_rows(q, kept + i)))
-    count = kept + X.shape[0]
-    search = _Search(q, run.theta, count, _CONVERGED, 0)
-    second = _run(problem, search, start, 1, run.theta[-1])
+    search = _Search(q, run.theta, kept, _CONVERGED, 0)
+    reference = run.theta[-1] * (1 - problem.tie)
+    second = _run(problem, search, start, 1, reference)
     # converged to r, with a gap g, it can have missed a tie only if its start had a component
     # of r/g in it
-    gap = 1 - second.theta[0] / run.theta[-1]
+    gap = 1 - second.theta[0] / reference
     apart = second.status == _CONVERGED and gap >= 1e3 * problem.accuracy
     return bool(second.status == _EXCLUDED or apart), int(second.steps)
 
@@ -340,9 +349,9 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
         return more & possible(search.theta)
 
     def another(search: _Search) -> _Search:
-        last = reference(search.theta)
+        last = reference(search.theta) * (1 - problem.tie)
         run = _run(problem, search, starts[search.count - wanted + 1], 1, last)
-        tied = (run.status == _CONVERGED) & (run.theta[0] >= last * (1 - problem.tie))
+        tied = (run.status == _CONVERGED) & (run.theta[0] >= last)
 
         def leave(run: _Run) -> _Search:
             status = integer(xp.where(run.status == _FAILED, _FAILED, _EXCLUDED))
@@ -357,11 +366,18 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
     if is_traced(X) or run.status != _CONVERGED or not possible(run.theta):
         search = _found(search, run, X)
     else:
-        alone, steps = _without_ties(problem, run, X, starts[1])
+        alone, steps = _without_ties(problem, run, starts[1])
         search = _found(search, run, X)
         status = _EXCLUDED if alone else _CONVERGED
         search = search._replace(status=status, products=search.products + steps)
     return _eigenvectors(while_loop(go_on, another, search))
+
+
+def single_eigenvector(problem: Problem, start: Array) -> tuple[Array, Any]:
+    """Return the eigenvector that a run from `start` comes to, and whether it converged."""
+    zero = 0 * integer(vector_norm(start))
+    run = _run(problem, _begun(problem, 1, zero), start, 1)
+    return _vectors(problem, run)[0], run.status == _CONVERGED
 
 
 def polished(problem: Problem, rough: Eigenvectors) -> Eigenvectors:

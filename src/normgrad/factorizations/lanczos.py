@@ -51,7 +51,7 @@ from normgrad.factorizations.krylov import (
     polished,
 )
 
-__all__ = ["Lanczos"]
+__all__ = ["Lanczos", "normal_equations"]
 
 _SMALLEST = 400
 _MIXED_FROM = 1024
@@ -108,6 +108,12 @@ def _scale(A: Array) -> tuple[Any, Any]:
         return None, norm**2
     scale = 2.0 ** -round(math.log2(norm)) if norm > 0 else 1.0
     return scale, (norm * scale) ** 2
+
+
+def normal_equations(A: Array, tie: float, tol: float) -> Problem:
+    """Return the problem of the eigenvectors of ``A^H A``, for A with at least as many rows."""
+    scale, _ = _scale(A)
+    return _problem(A, False, scale, 2 * tie)._replace(tol=tol)
 
 
 def _problem(A: Array, wide: bool, scale: Any, tie: float) -> Problem:

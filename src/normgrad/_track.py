@@ -1,0 +1,76 @@
+"""The spectral norm of a matrix that moves slowly."""
+
+from typing import Any
+
+from normgrad._argument import Argument
+from normgrad.arithmetic import Array
+from normgrad.calculus import TrackedSpectral
+
+__all__ = ["track"]
+
+
+def track(
+    x: Any, state: Array | None = None, *, tol: float | None = None
+) -> tuple[Array, Array, Array]:
+    r"""Return the spectral norm, its gradient, and a state that makes the next call cheap.
+
+    For a loop in which a matrix changes a little from step to step. Nothing is kept
+    elsewhere: the state goes in and comes out, also through `jax.jit` and `jax.lax.scan`.
+
+    Parameters
+    ----------
+    x : (m, n) array
+        NumPy, PyTorch or JAX; float32, float64, or complex.
+    state : (min(m, n), 3) array, optional
+        What the last call returned; None for the first.
+    tol : float, optional
+        The residual ``|A^H u - s v| / s`` that is allowed. The default is rounding level,
+        ``8 eps``; the error of the gradient is about ``tol s_1 / (s_1 - s_2)``, that of
+        the norm ``tol^2``.
+
+    Returns
+    -------
+    value : () array
+    gradient : (m, n) array
+        ``u v^H``, with ``d||x|| = Re<gradient, dx>``. Where ``s_1`` is multiple this is one
+        of many subgradients; `value_and_grad` returns the one of least norm.
+    state : array
+
+    Raises
+    ------
+    ValueError, TypeError
+        If x is not one nonempty matrix, or tol is not a number from 0 to 1.
+
+    Notes
+    -----
+    All three are plain numbers, not differentiable by an engine.
+
+    Cost: two products with three columns if x moved by less than `tol` allows; else
+    Lanczos' method goes on from there, a product with A and its adjoint for each step.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> A = np.arange(12.0).reshape(4, 3)
+    >>> value, gradient, state = normgrad.track(A)
+    >>> value, gradient, state = normgrad.track(A + 1e-3, state, tol=1e-3)
+    >>> abs(value - np.linalg.norm(A + 1e-3, 2)) < 1e-5
+    np.True_
+    """
+    argument = Argument(x, (-2, -1))
+    if argument.x.ndim != 2 or 0 in argument.x.shape:
+        raise ValueError(
+            f"track follows one matrix; got shape {tuple(argument.x.shape)}. Keep a state for "
+            "each matrix of a batch, or use jax.vmap"
+        )
+    if tol is not None and not 0 <= tol < 1:
+        raise ValueError(f"tol must be from 0 to 1, relative to the norm; got {tol!r}")
+    shape = tuple(argument.x.shape)
+    if state is not None and tuple(state.shape) != (min(shape), min(*shape, 3)):
+        raise ValueError(
+            f"state of shape {tuple(state.shape)} does not belong to a matrix of shape {shape}: "
+            f"it would be {(min(shape), min(*shape, 3))}. Pass None for a matrix of a new shape"
+        )
+    rule = TrackedSpectral(0.0 if tol is None else float(tol))
+    value, G, state = argument.engine.track(rule, argument.x, state)
+    return argument.like_value(value), argument.like_matrix(G), state

@@ -1,0 +1,87 @@
+"""The largest singular triplet of a matrix that has moved a little since the last time."""
+
+import functools
+from typing import Any, NamedTuple
+
+from normgrad.arithmetic import Array, adjoint, divide, gaussian, namespace, vector_norm, when
+from normgrad.factorizations.base import Demand, Spectrum
+from normgrad.factorizations.choose import decompose
+from normgrad.factorizations.krylov import single_eigenvector
+from normgrad.factorizations.lanczos import normal_equations
+
+__all__ = ["Tracked", "tracked"]
+
+_BLOCK = 3
+
+
+class Tracked(NamedTuple):
+    """The triplet ``A v = s u``, and orthonormal columns to go on from."""
+
+    u: Array
+    s: Array
+    v: Array
+    columns: Array
+
+
+def tracked(A: Array, columns: Array | None, demand: Demand, tol: float) -> Tracked:
+    """Return the largest triplet of an m x n matrix to the residual ``|A^H u - s v| <= tol s``.
+
+    The columns V of the last time, as long as the smaller side, give by a Rayleigh-Ritz step
+
+        A V = U S X^H,    v = V x_1,    the residual |A^H u_1 - s_1 v|,
+
+    two products with a block of three: should the second vector overtake the first, it is
+    noticed. If the residual is too large, Lanczos' method goes on from v; if that does not
+    converge either, the usual factorization starts afresh.
+    """
+    xp = namespace(A)
+    if A.shape[0] < A.shape[1]:
+        back = tracked(adjoint(A), columns, demand, tol)
+        return back._replace(u=back.v, v=back.u)
+    if columns is None:
+        columns, _ = xp.linalg.qr(gaussian((A.shape[1], min(A.shape[1], _BLOCK)), A))
+    Q, R = xp.linalg.qr(A @ columns)
+    W, s, Xh = xp.linalg.svd(R, full_matrices=False)
+    U, V = Q @ W, columns @ adjoint(Xh)
+    Z = adjoint(adjoint(U) @ A)
+    z, columns = Z[:, 0], xp.linalg.qr(Z)[0]
+    residual = vector_norm(z - s[0] * V[:, 0])
+
+    def far(start: Tracked) -> Tracked:
+        v, converged = single_eigenvector(normal_equations(A, demand.tie, tol), start.v)
+        afresh = functools.partial(_afresh, A, demand)
+        return when(converged, functools.partial(_of_vector, A, v), afresh, start)
+
+    start = _of_left_vector(A, U[:, 0], z, columns)
+    return when(residual <= tol * s[0], lambda t: t, far, start)
+
+
+def _of_left_vector(A: Array, u: Array, z: Array, columns: Array) -> Tracked:
+    """Return the triplet of a left vector u, from ``z = A^H u``."""
+    s = namespace(z).linalg.vector_norm(z)
+    return Tracked(u, s, divide(z, s), columns)
+
+
+def _of_vector(A: Array, v: Array, before: Tracked) -> Tracked:
+    """Return the triplet of a right vector v."""
+    xp = namespace(A)
+    w = A @ v
+    u = divide(w, xp.linalg.vector_norm(w))
+    z = adjoint(adjoint(u[:, None]) @ A)[:, 0]
+    return _with(z, _of_left_vector(A, u, z, before.columns))
+
+
+def _with(v: Array, t: Tracked) -> Tracked:
+    """Return t with v as the first of its columns."""
+    xp = namespace(v)
+    columns = xp.concat([v[:, None], t.columns[:, 1:]], axis=1)
+    return t._replace(columns=xp.linalg.qr(columns)[0])
+
+
+def _afresh(A: Array, demand: Demand, before: Tracked) -> Tracked:
+    def use(spectrum: Spectrum) -> Any:
+        first = namespace(spectrum.s).eye(spectrum.s.shape[-1], 1, dtype=A.dtype)
+        return spectrum.u.expand(first)[:, 0], spectrum.s[0], spectrum.v.expand(first)[:, 0]
+
+    u, s, v = decompose(A, demand, use)
+    return _with(v, Tracked(u, s, v, before.columns))

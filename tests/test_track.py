@@ -1,0 +1,113 @@
+"""The spectral norm of a moving matrix, and many Hessian products at one."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+import normgrad
+
+LIBRARIES = {"numpy": np.asarray, "torch": torch.asarray, "jax": jnp.asarray}
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("shape", [(60, 40), (40, 60), (3, 2), (1, 5)], ids=str)
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_follows_a_moving_matrix(library: str, shape: Any, is_complex: bool, rng: Any) -> None:
+    """Each step is as accurate as a fresh one, whatever the state came from."""
+    A, E = rng.standard_normal((2, *shape)) + (1j * rng.standard_normal((2, *shape)) * is_complex)
+    if not is_complex:
+        A, E = A.real, E.real
+    state = None
+    for step in (0, 1e-6, 1e-3, 1.0):
+        X = A + step * E
+        value, G, state = normgrad.track(LIBRARIES[library](X), state)
+        expected, gradient = normgrad.value_and_grad(X, 2)
+        assert float(value) == pytest.approx(float(expected), rel=1e-13)
+        np.testing.assert_allclose(np.asarray(G), gradient, atol=1e-11)
+
+
+def test_a_close_state_costs_one_step(rng: Any, monkeypatch: Any) -> None:
+    """Two products with three columns, and no run, if the tolerance allows; else a run."""
+    from normgrad.factorizations import tracking
+
+    runs = []
+    run = tracking.single_eigenvector
+    monkeypatch.setattr(tracking, "single_eigenvector", lambda *a: runs.append(a) or run(*a))
+    A = rng.standard_normal((80, 80)) + 5 * np.outer(*rng.standard_normal((2, 80))) / 10
+    _, _, state = normgrad.track(A)
+    assert len(runs) == 1
+    for _ in range(5):
+        A = A + 1e-5 * rng.standard_normal(A.shape)
+        value, _, state = normgrad.track(A, state, tol=1e-3)
+    assert len(runs) == 1
+    assert float(value) == pytest.approx(np.linalg.norm(A, 2), rel=1e-5)
+    normgrad.track(rng.standard_normal((80, 80)), state, tol=1e-3)
+    assert len(runs) == 2
+
+
+def test_the_second_may_overtake_the_first() -> None:
+    state = None
+    for t in np.linspace(0, 1, 11):
+        value, _, state = normgrad.track(np.diag([3.0 - t, 2.0 + t, 1.0, 0.5]), state, tol=1e-2)
+        assert float(value) == pytest.approx(max(3 - t, 2 + t), rel=1e-3)
+
+
+def test_in_a_compiled_loop(rng: Any) -> None:
+    A = jnp.asarray(rng.standard_normal((30, 20)), dtype=jnp.float32)
+
+    def step(state: Any, t: Any) -> Any:
+        value, _, state = normgrad.track(A * (1 + t), state, tol=1e-3)
+        return state, value
+
+    state = normgrad.track(A)[2]
+    _, values = jax.lax.scan(step, state, jnp.linspace(0, 1, 5, dtype=jnp.float32))
+    expected = np.linalg.norm(np.asarray(A), 2) * np.linspace(1, 2, 5)
+    np.testing.assert_allclose(values, expected, rtol=1e-5)
+
+
+def test_zero_nan_and_huge() -> None:
+    value, G, _ = normgrad.track(np.zeros((4, 3)))
+    assert float(value) == 0
+    assert not np.any(G)
+    value, G, _ = normgrad.track(np.full((4, 3), np.nan))
+    assert np.isnan(value)
+    assert np.all(np.isnan(G))
+    assert float(normgrad.track(1e300 * np.eye(3, 4))[0]) == pytest.approx(1e300)
+
+
+def test_wrong_arguments() -> None:
+    with pytest.raises(ValueError, match="one matrix"):
+        normgrad.track(np.ones((2, 3, 4)))
+    with pytest.raises(ValueError, match="tol"):
+        normgrad.track(np.ones((3, 4)), tol=-1)
+    with pytest.raises(ValueError, match="state of shape"):
+        normgrad.track(np.ones((3, 4)), np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("library", list(LIBRARIES))
+@pytest.mark.parametrize("ord", ["fro", "nuc", 1])
+def test_linearize(library: str, ord: Any, rng: Any) -> None:
+    """The products of `hvp`, for one factorization."""
+    A, E, F = rng.standard_normal((3, 6, 5)).astype(np.float32)
+    array = LIBRARIES[library]
+    gradient, product = normgrad.linearize(array(A), ord)
+    np.testing.assert_allclose(np.asarray(gradient), normgrad.grad(A, ord), atol=2e-6)
+    for D in (E, F):
+        received = np.asarray(product(array(D)))
+        np.testing.assert_allclose(received, normgrad.hvp(A, D, ord), atol=2e-5)
+    with pytest.raises(ValueError, match="shape"):
+        product(array(E.T))
+
+
+def test_linearize_factorizes_once(rng: Any, monkeypatch: Any) -> None:
+    svd, calls = np.linalg.svd, []
+    monkeypatch.setattr(np.linalg, "svd", lambda *a, **k: calls.append(a) or svd(*a, **k))
+    _, product = normgrad.linearize(rng.standard_normal((30, 25)), "nuc")
+    before = len(calls)
+    for _ in range(3):
+        product(rng.standard_normal((30, 25)))
+    assert len(calls) == before
