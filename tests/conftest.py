@@ -1,11 +1,5 @@
 """Fixtures shared by all tests: one engine at a time, and matrices with known singular values."""
 
-import os
-
-# one thread for each of pytest's workers: more than there are cores would wait for each other
-for pool in ("OMP", "MKL", "OPENBLAS"):
-    os.environ.setdefault(f"{pool}_NUM_THREADS", "1")
-
 from collections.abc import Callable
 from typing import Any
 

@@ -146,14 +146,17 @@ def test_pytorch_compiled_mapped_and_twice(rng: Any) -> None:
 def test_jax_compiled_mapped_and_twice(rng: Any) -> None:
     A, U, V = known(rng, 400, 410, spectrum("double", 400)[0])
     B, W, Z = known(rng, 400, 410, spectrum("simple", 400)[0])
-    norm = jax.jit(jax.value_and_grad(lambda x: normgrad.matrix_norm(x, 2)))
-    value, G = norm(jnp.asarray(A))
+    compiled = jax.jit(jax.value_and_grad(lambda x: normgrad.matrix_norm(x, 2)))
+    norm = lambda x: jax.block_until_ready(compiled(x))  # noqa: E731
+    a, b = jnp.asarray(A), jnp.asarray(B)
+    value, G = norm(a)
     assert float(value) == pytest.approx(2, rel=1e-14)
     np.testing.assert_allclose(G, U[:, :2] @ V[:, :2].T / 2, atol=1e-13)
-    _, gradients = jax.vmap(norm)(jnp.stack([A, B]))
+    _, gradients = jax.block_until_ready(jax.vmap(compiled)(jnp.stack([a, b])))
     np.testing.assert_allclose(gradients[1], np.outer(W[:, 0], Z[:, 0]), atol=1e-13)
     E = rng.standard_normal(B.shape)
-    _, dG = jax.jvp(jax.grad(normgrad.spectral_norm), (jnp.asarray(B),), (jnp.asarray(E),))
+    e = jnp.asarray(E)
+    _, dG = jax.block_until_ready(jax.jvp(jax.grad(normgrad.spectral_norm), (b,), (e,)))
     np.testing.assert_allclose(dG, normgrad.hvp(B, E, 2, method="svd"), atol=1e-11)
 
 
@@ -219,7 +222,8 @@ def test_roads_under_jit(rng: Any) -> None:
     f = jax.jit(jax.value_and_grad(lambda x: normgrad.matrix_norm(x, "nuc")))
     for condition in (10.0, 1e9):
         A, U, V = known(rng, 96, 24, np.geomspace(1, 1 / condition, 24))
-        value, G = f(jnp.asarray(A))
+        a = jnp.asarray(A)
+        value, G = jax.block_until_ready(f(a))
         assert float(value) == pytest.approx(np.geomspace(1, 1 / condition, 24).sum(), rel=1e-13)
         np.testing.assert_allclose(G, U @ V.T, atol=1e-14 * condition + 1e-13)
 

@@ -8,7 +8,9 @@ from normgrad.arithmetic import Array, branch, each_matrix, is_traced, namespace
 from normgrad.factorizations.base import Demand, Factorization, Outcome, Spectrum, Verdict
 from normgrad.factorizations.diagonal import DiagonalScan
 from normgrad.factorizations.gram import Gram
+from normgrad.factorizations.jacobi import BatchedJacobi
 from normgrad.factorizations.lanczos import Lanczos
+from normgrad.factorizations.planar import RotationAndReflection
 from normgrad.factorizations.qr import TriangularSVD
 from normgrad.factorizations.randomized import RangeFinder
 from normgrad.factorizations.svd import DenseSVD
@@ -17,6 +19,8 @@ __all__ = ["TABLE", "Account", "check_method", "decompose", "methods", "settle"]
 
 TABLE: tuple[Factorization, ...] = (
     DiagonalScan(),
+    RotationAndReflection(),
+    BatchedJacobi(),
     Lanczos(),
     RangeFinder(),
     Gram(),

@@ -338,7 +338,7 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
     starts = gaussian((1 + _TIES, problem.n), problem.model)
 
     def reference(theta: Any) -> Any:
-        return xp.flip(xp.sort(theta))[wanted - 1]
+        return xp.flip(xp.sort(theta))[:wanted][-1]
 
     def possible(theta: Any) -> Any:
         # what is left of the trace bounds all eigenvalues that are not found
