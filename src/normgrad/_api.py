@@ -56,10 +56,12 @@ def matrix_norm(
     second derivative is along the matrices of the same rank and the same ties. See the
     norm objects for each norm's formula.
 
-    Cost: Frobenius, 1 and inf one pass; the others one SVD of the matrix with singular
-    values alone if no gradient is wanted, none if the matrix is seen to be diagonal.
-    Entries of any magnitude give full accuracy: matrices are scaled by powers of two, when
-    needed.
+    Cost: Frobenius, 1 and inf a few passes; none but one pass for a diagonal matrix; for the
+    spectral and Ky Fan norms of large matrices some tens of products with vectors; for a
+    low rank r a few products with r vectors; for long matrices one product and an
+    eigenvalue problem of the short side; else an eigenvalue problem or an SVD. `explain`
+    tells which, and why. Entries of any magnitude give full accuracy: matrices are scaled by
+    powers of two, when needed.
 
     References
     ----------

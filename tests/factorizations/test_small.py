@@ -184,9 +184,9 @@ def test_all_triplets_or_none() -> None:
 def test_verdicts() -> None:
     wanted = Demand(2, 1e-14, 1e-14)
     planar, batched = RotationAndReflection(), BatchedJacobi()
-    assert planar.verdict(np.ones((2, 2)), wanted).accepted
-    assert not planar.verdict(np.ones((2, 2)), wanted._replace(complete=True)).accepted
-    assert not planar.verdict(np.ones((2, 2), complex), wanted).accepted
+    assert planar.verdict(np.ones((9, 2, 2)), wanted).accepted
+    assert not planar.verdict(np.ones((9, 2, 2)), wanted._replace(complete=True)).accepted
+    assert not planar.verdict(np.ones((9, 2, 2), complex), wanted).accepted
     assert not planar.verdict(np.ones((5, 2, 3)), wanted).accepted
     assert batched.verdict(np.ones((10_000, 3, 3)), wanted).accepted
     assert "too small" in batched.verdict(np.ones((10, 3, 3)), wanted).reason

@@ -59,7 +59,9 @@ def lift(spectrum: Spectrum, g: Array, curvature: Callable[[], Curvature]) -> Ar
         return spectrum.lift(g)
     si, sj = spectrum.s[..., :, None], spectrum.s[..., None, :]
     if seen(namespace(g).all(g[..., :1] == g)):
-        F = E * (si / (si + sj)) * g[..., None]
+        F = si / (si + sj)
+        F *= E  # in its own memory, where the library has such
+        F *= g[..., None]
     else:
         at = curvature()
         F = E * si * ((_sums(spectrum.s, g, at.slope) - at.differences) / 2)

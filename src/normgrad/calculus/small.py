@@ -8,7 +8,7 @@ from normgrad.norms import UnitarilyInvariantNorm
 
 __all__ = ["is_small", "small_frobenius", "small_value_and_gradient"]
 
-_ENTRIES = 256
+_ENTRIES = 100
 
 
 def is_small(A: Array) -> bool:

@@ -1,4 +1,4 @@
-"""The command line: ``normgrad demo``, ``norm`` and ``check``. Install ``normgrad[cli]``."""
+"""The command line: ``demo``, ``norm``, ``check`` and ``bench``. Install ``normgrad[cli]``."""
 
 import sys
 

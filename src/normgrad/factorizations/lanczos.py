@@ -1,7 +1,7 @@
 r"""Leading singular triplets by matrix-vector products.
 
 The eigenvectors v of ``M = A^H A``, of the smaller side, are had by Lanczos' method
-(`normgrad.factorizations.krylov`) to a residual of ``8 eps theta_1``. Then, with those in V,
+(`normgrad.factorizations.eigenvectors`) to a residual of ``8 eps theta_1``. Then, with those in V,
 
     A V = W S X^H  (thin SVD),    U = W,    s = |A^H u|,    v = A^H u / s,
 
@@ -44,12 +44,12 @@ from normgrad.factorizations.base import (
     Spectrum,
     Verdict,
 )
-from normgrad.factorizations.krylov import (
+from normgrad.factorizations.eigenvectors import (
     Eigenvectors,
-    Problem,
     largest_eigenvectors,
     polished,
 )
+from normgrad.factorizations.krylov import Problem
 
 __all__ = ["Lanczos", "normal_equations"]
 

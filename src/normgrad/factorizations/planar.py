@@ -67,6 +67,8 @@ class RotationAndReflection(Factorization):
     def verdict(self, A: Array, demand: Demand) -> Verdict:
         if tuple(A.shape[-2:]) != (2, 2) or is_complex(A):
             return Verdict(False, "there is a closed form for real 2 x 2 matrices only")
+        if A.ndim == 2 and not demand.named:
+            return Verdict(False, "for one matrix an SVD is as quick")
         if demand.complete:
             return Verdict(False, "the closed form has no singular vectors")
         return Verdict(True, "a real 2 x 2 matrix is a rotation and a reflection, each scaled")

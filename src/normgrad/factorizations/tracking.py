@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from normgrad.arithmetic import Array, adjoint, divide, gaussian, namespace, vector_norm, when
 from normgrad.factorizations.base import Demand, Spectrum
 from normgrad.factorizations.choose import decompose
-from normgrad.factorizations.krylov import single_eigenvector
+from normgrad.factorizations.eigenvectors import single_eigenvector
 from normgrad.factorizations.lanczos import normal_equations
 
 __all__ = ["Tracked", "tracked"]
