@@ -46,7 +46,8 @@ def track(
     All three are plain numbers, not differentiable by an engine.
 
     Cost: two products with three columns if x moved by less than `tol` allows; else
-    Lanczos' method goes on from there, a product with A and its adjoint for each step.
+    Lanczos' method goes on from there, a product with A and its adjoint for each step (in
+    JAX, the usual factorization).
 
     Examples
     --------

@@ -3,7 +3,16 @@
 import functools
 from typing import Any, NamedTuple
 
-from normgrad.arithmetic import Array, adjoint, divide, gaussian, namespace, vector_norm, when
+from normgrad.arithmetic import (
+    Array,
+    adjoint,
+    divide,
+    gaussian,
+    is_traced,
+    namespace,
+    vector_norm,
+    when,
+)
 from normgrad.factorizations.base import Demand, Spectrum
 from normgrad.factorizations.choose import decompose
 from normgrad.factorizations.eigenvectors import single_eigenvector
@@ -48,6 +57,8 @@ def tracked(A: Array, columns: Array | None, demand: Demand, tol: float) -> Trac
     residual = vector_norm(z - s[0] * V[:, 0])
 
     def far(start: Tracked) -> Tracked:
+        if is_traced(A):  # no loop around LAPACK calls: see the verdict of Lanczos
+            return _afresh(A, demand, start)
         v, converged = single_eigenvector(normal_equations(A, demand.tie, tol), start.v)
         afresh = functools.partial(_afresh, A, demand)
         return when(converged, functools.partial(_of_vector, A, v), afresh, start)
