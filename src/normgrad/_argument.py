@@ -133,8 +133,9 @@ def prepared(x: Any, ord: Any, axis: Any, method: str) -> tuple[Engine, NormRule
     plain = argument.x is x and argument.dtype in _NATIVE
     if len(_PREPARED) > 1000:
         _PREPARED.clear()
-    _PREPARED[key] = (argument.engine, norm_rule(argument, ord, method)) if plain else None
-    return _PREPARED[key]
+    found = (argument.engine, norm_rule(argument, ord, method)) if plain else None
+    _PREPARED[key] = found
+    return found
 
 
 def norm_rule(argument: Argument, ord: Any, method: str) -> NormRule:

@@ -109,6 +109,30 @@ def test_ky_fan(library: str, rng: Any) -> None:
     assert normgrad.explain(small, normgrad.KyFan(3)).factorization not in ("lanczos", "gram")
 
 
+def test_a_krylov_space_that_is_exhausted(rng: Any) -> None:
+    """A permutation has one singular value: a run sees one vector, and the next ones too."""
+    P = np.eye(512)[rng.permutation(512)]
+    for norm in (normgrad.KyFan(9), normgrad.KyFan(10), 2):
+        value, G = normgrad.value_and_grad(P, norm)
+        k = getattr(norm, "k", 1)
+        assert float(value) == pytest.approx(k)
+        np.testing.assert_allclose(G, P * k / 512, atol=1e-13)
+    wide = normgrad.Spectral(tie_tol=0.5)
+    A, U, V = known(rng, 450, 450, spectrum("decaying", 450)[0])
+    np.testing.assert_allclose(
+        normgrad.grad(torch.asarray(A), wide).numpy(), U[:, :4] @ V[:, :4].T / 4, atol=1e-12
+    )
+
+
+def test_second_order_of_a_batch_of_the_smallest(rng: Any) -> None:
+    """The closed form has no vectors: the second derivative takes another factorization."""
+    X, E = rng.standard_normal((2, 5, 2, 2))
+    received = normgrad.hvp(jnp.asarray(X), jnp.asarray(E), "nuc")
+    np.testing.assert_allclose(received, normgrad.hvp(X, E, "nuc"), atol=1e-13)
+    each = [normgrad.hvp(M, D, "nuc") for M, D in zip(X, E, strict=True)]
+    np.testing.assert_allclose(received, each, atol=1e-13)
+
+
 @pytest.mark.parametrize("scale", [1e-250, 1e120, 1e300])
 def test_scales(scale: float, rng: Any) -> None:
     s, _ = spectrum("simple", 400)

@@ -332,6 +332,9 @@ def test_pytorch_181641_svd_that_does_not_converge(engine, norm, is_wide, monkey
         error = torch.linalg.LinAlgError("linalg.svd: The algorithm failed to converge because ...")
         for name in ("svd", "svdvals"):
             monkeypatch.setattr(namespace, name, failing_once(getattr(namespace, name), error))
+        # (a small tensor is left to NumPy)
+        error = np.linalg.LinAlgError("SVD did not converge")
+        monkeypatch.setattr(np.linalg, "svd", failing_once(np.linalg.svd, error))
         x, e = torch.tensor(case.A), torch.tensor(case.E)
     for answer, expected, tolerance in (
         (lambda: normgrad.matrix_norm(x, norm), case.value, VALUE_TOLERANCE),

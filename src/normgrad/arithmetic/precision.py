@@ -45,7 +45,7 @@ def single(x: Array) -> Array:
 
 
 def like(x: Array, y: Array) -> Array:
-    """Return `x` in the precision of `y`, which is complex if `x` is."""
+    """Return `x` in the precision of `y`; for a complex `x`, y must be complex."""
     to = y.dtype if is_complex(x) or not is_complex(y) else y.real.dtype
     return x if x.dtype == to else namespace(x).astype(x, to)
 

@@ -64,7 +64,7 @@ class Memory:
         """Return both; the value is not used where the gradient is known."""
         if self.gradient is None:
             return self.rule.value_and_gradient(x)
-        return x.new_empty(()), self.gradient.view_as(self.gradient)
+        return x.new_empty(()), self.gradient.clone()
 
     def derivative(self, *operands: Any) -> tuple[Derivative, Any]:
         """Return the derivative in the matrix, and that in t (None for a norm)."""

@@ -31,9 +31,12 @@ from normgrad.engines.torch_derivative import (
 __all__ = ["value", "value_and_gradient"]
 
 
+_PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+
 def _computed(rule: NormRule, x: Any) -> tuple[Any, Any]:
     """Return value and gradient; of a small tensor by NumPy, whose calls cost less."""
-    if x.numel() > 256 or not x.is_cpu or type(x) is not torch.Tensor:
+    if x.numel() > 256 or not x.is_cpu or type(x) not in _PLAIN:
         return rule.value_and_gradient(x)
     x = x.detach()
     if x.is_conj() or x.is_neg():
@@ -53,7 +56,8 @@ class _Gradient(torch.autograd.Function):
     @staticmethod
     def forward(x: Any, memory: Memory) -> Any:
         value, G = untraced(memory.value_and_gradient, x)
-        return G, value
+        # (forward mode does not take a view of what is not an input)
+        return G.clone() if G._is_view() else G, value
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
@@ -141,7 +145,8 @@ class _ValueAlone(torch.autograd.Function):
 class _Norm(torch.autograd.Function):
     """(x) -> value in reverse mode; the gradient becomes a node only if it is differentiated.
 
-    G is kept beside the saved tensors: x may change in place before the first derivative.
+    G is kept beside the saved tensors, because x may change in place before the first
+    derivative. So it lives as long as the value does, and a second backward is not refused.
     """
 
     @staticmethod

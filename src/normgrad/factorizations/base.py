@@ -98,7 +98,8 @@ class Image(Frame):
     ----------
     a, w : array
         The columns of ``A W`` are orthonormal; those where W is zero count as absent. If w
-        has a higher precision than a, products are taken in that of w, and rounded to that of a.
+        has a higher precision than a, so must have what is multiplied; products are rounded to
+        that of a.
     """
 
     a: Array

@@ -53,7 +53,9 @@ def settle(A: Array, demand: Demand, method: str) -> tuple[str, bool]:
     """
     for factorization in _asked(method, demand):
         if factorization.verdict(A, demand).accepted:
-            return (factorization.name, True) if factorization.certain else (method, False)
+            complete = demand._replace(complete=True)
+            certain = factorization.certain and factorization.verdict(A, complete).accepted
+            return (factorization.name, True) if certain else (method, False)
     return method, False
 
 

@@ -156,6 +156,8 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
     search = _begun(problem, most, 0 * integer(trace))
     run = run_from(problem, search, starts[0], wanted)
     X = ritz_vectors(problem, run)
+    if len(run.theta) < wanted:  # the space was exhausted before
+        run = run._replace(status=FAILED)
     if is_traced(X) or run.status != CONVERGED or not possible(run.theta):
         search = _found(search, run, X)
     else:

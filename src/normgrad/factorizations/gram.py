@@ -81,7 +81,7 @@ class Gram(Factorization):
             if has_double(A):
                 return Verdict(True, "single precision, by way of a Gram matrix in double")
             return Verdict(False, "there is no double precision, in which to form a Gram matrix")
-        if not demand.vectors:
+        if not demand.vectors and not demand.named:
             return Verdict(False, "small singular values need the SVD")
         if m == n >= _PROBED and A.ndim == 2:
             condition = _condition(A)
@@ -124,7 +124,7 @@ def _leading_triplets(A: Array, demand: Demand) -> Outcome:
     """Return the triplets that are not small."""
     xp = namespace(A)
     s, V = _from_gram(adjoint(A) @ A, vectors=demand.vectors)
-    holds = s[..., demand.triplets - 1] > (_LEADING + demand.tie) * s[..., 0]
+    holds = s[..., demand.triplets - 1] >= (_LEADING + demand.tie) * s[..., 0]
     reason = f"singular value {demand.triplets} is more than {_LEADING:g} of the largest"
     if not demand.vectors:
         return Outcome(Spectrum(None, s, None, complete=False), holds, reason)

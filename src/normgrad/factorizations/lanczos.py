@@ -68,6 +68,8 @@ class Lanczos(Factorization):
     def verdict(self, A: Array, demand: Demand) -> Verdict:
         m, n = A.shape[-2:]
         k = min(m, n)
+        if demand.tie >= 0.25:
+            return Verdict(False, f"the tolerance for ties, {demand.tie:g}, is too wide")
         if demand.named:
             return Verdict(True, "it was asked for")
         if is_jax(A):
@@ -161,7 +163,7 @@ def _outcome(A: Array, wide: bool, found: Eigenvectors, demand: Demand) -> Outco
     s = xp.linalg.vector_norm(V, axis=-2)
     V = V * divide(xp.ones_like(s), s)[..., None, :]
     t = demand.triplets - 1
-    large = s[t] > (_LEADING + demand.tie) * s[0]
+    large = s[t] >= (_LEADING + demand.tie) * s[0]
     if is_traced(large):
         holds, reason = large & found.converged, "it converges"
     else:

@@ -8,6 +8,7 @@ from normgrad.arithmetic import (
     adjoint,
     divide,
     gaussian,
+    identity,
     is_traced,
     namespace,
     vector_norm,
@@ -91,7 +92,7 @@ def _with(v: Array, t: Tracked) -> Tracked:
 
 def _afresh(A: Array, demand: Demand, before: Tracked) -> Tracked:
     def use(spectrum: Spectrum) -> Any:
-        first = namespace(spectrum.s).eye(spectrum.s.shape[-1], 1, dtype=A.dtype)
+        first = identity(spectrum.s.shape[-1], A)[:, :1]
         return spectrum.u.expand(first)[:, 0], spectrum.s[0], spectrum.v.expand(first)[:, 0]
 
     u, s, v = decompose(A, demand, use)
