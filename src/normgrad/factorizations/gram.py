@@ -59,7 +59,7 @@ _WELL_CONDITIONED = 1e-2
 _DEFECT = 3e-6
 _CONDITION = 1e5
 _SMALLEST = 16
-_PROBED = 128
+_PROBED = 256
 
 
 @final
@@ -83,6 +83,8 @@ class Gram(Factorization):
             return Verdict(False, "there is no double precision, in which to form a Gram matrix")
         if not demand.vectors and not demand.named:
             return Verdict(False, "small singular values need the SVD")
+        if A.ndim == 2 and k < _PROBED and max(m, n) < 2 * k and not demand.named:
+            return Verdict(False, f"for one matrix of {m} x {n} an SVD is as quick")
         if m == n >= _PROBED and A.ndim == 2:
             condition = _condition(A)
             ok = condition < _CONDITION
