@@ -15,7 +15,7 @@ def track(
     r"""Return the spectral norm, its gradient, and a state that makes the next call cheap.
 
     For a loop in which a matrix changes a little from step to step. Nothing is kept
-    elsewhere: the state goes in and comes out, also through `jax.jit` and `jax.lax.scan`.
+    elsewhere: the state goes in and comes out, also through `jax.jit`.
 
     Parameters
     ----------
