@@ -83,8 +83,25 @@ def test_wrong_arguments() -> None:
         normgrad.track(np.ones((2, 3, 4)))
     with pytest.raises(ValueError, match="tol"):
         normgrad.track(np.ones((3, 4)), tol=-1)
+    with pytest.raises(TypeError, match="tol"):
+        normgrad.track(np.ones((3, 4)), tol="small")
     with pytest.raises(ValueError, match="state of shape"):
         normgrad.track(np.ones((3, 4)), np.ones((4, 3)))
+    with pytest.raises(TypeError, match="array"):
+        normgrad.track(np.ones((3, 4)), "state")
+    with pytest.raises(TypeError, match="one of numpy"):
+        normgrad.track(np.ones((3, 4)), torch.ones(3, 3))
+
+
+def test_a_state_of_another_kind_is_taken_for_what_it_is(rng: Any) -> None:
+    """Another precision is converted; NaN is no help, and does no harm."""
+    A = rng.standard_normal((6, 4))
+    for state in (normgrad.track(A)[2].astype(np.float32), np.full((4, 3), np.nan)):
+        value, _, after = normgrad.track(A, state)
+        assert float(value) == pytest.approx(np.linalg.norm(A, 2), rel=1e-13)
+        assert after.dtype == A.dtype
+    mixed, _, _ = normgrad.track(torch.asarray(A), normgrad.track(A)[2])
+    assert float(mixed) == pytest.approx(np.linalg.norm(A, 2), rel=1e-13)
 
 
 @pytest.mark.parametrize("library", list(LIBRARIES))

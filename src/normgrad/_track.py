@@ -5,6 +5,7 @@ from typing import Any
 from normgrad._argument import Argument
 from normgrad.arithmetic import Array
 from normgrad.calculus import TrackedSpectral
+from normgrad.engines import engine_of
 
 __all__ = ["track"]
 
@@ -64,14 +65,28 @@ def track(
             f"track follows one matrix; got shape {tuple(argument.x.shape)}. Keep a state for "
             "each matrix of a batch, or use jax.vmap"
         )
-    if tol is not None and not 0 <= tol < 1:
-        raise ValueError(f"tol must be from 0 to 1, relative to the norm; got {tol!r}")
-    shape = tuple(argument.x.shape)
-    if state is not None and tuple(state.shape) != (min(shape), min(*shape, 3)):
-        raise ValueError(
-            f"state of shape {tuple(state.shape)} does not belong to a matrix of shape {shape}: "
-            f"it would be {(min(shape), min(*shape, 3))}. Pass None for a matrix of a new shape"
-        )
+    if tol is not None and (not isinstance(tol, (int, float)) or not 0 <= tol < 1):
+        kind = ValueError if isinstance(tol, (int, float)) else TypeError
+        raise kind(f"tol must be a number from 0 to 1, relative to the norm; got {tol!r}")
+    if state is not None:
+        state = _state_of(argument, state)
     rule = TrackedSpectral(0.0 if tol is None else float(tol))
     value, G, state = argument.engine.track(rule, argument.x, state)
     return argument.like_value(value), argument.like_matrix(G), state
+
+
+def _state_of(argument: Argument, state: Any) -> Array:
+    """Return the state in the library and precision of the matrix."""
+    engine, shape = engine_of(argument.x, state), tuple(argument.x.shape)
+    if engine is not argument.engine:
+        raise TypeError(
+            f"state is an array of {engine.name}, but the matrix is one of {argument.engine.name}; "
+            "pass both of one library"
+        )
+    columns = Argument(state, (-2, -1), engine).x
+    if tuple(columns.shape) != (min(shape), min(*shape, 3)):
+        raise ValueError(
+            f"state of shape {tuple(columns.shape)} does not belong to a matrix of shape {shape}: "
+            f"it would be {(min(shape), min(*shape, 3))}. Pass None for a matrix of a new shape"
+        )
+    return engine.astype(columns, argument.x.dtype)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from normgrad.arithmetic import Array, safe_exponent
+from normgrad.arithmetic import Array, within_safe_range
 from normgrad.calculus.tolerances import snap_to_zero, tolerances
 from normgrad.norms import UnitarilyInvariantNorm
 
@@ -22,12 +22,10 @@ def small_value_and_gradient(norm: UnitarilyInvariantNorm, A: Array) -> tuple[Ar
         U, s, Vh = np.linalg.svd(A, full_matrices=False)
     except np.linalg.LinAlgError:
         return None
-    top, bottom = s.item(0), s.item(-1)
-    limit = 2.0 ** safe_exponent(s)
-    if not 1 / limit <= top <= limit:  # nor if it is 0, or NaN
+    if not within_safe_range(s[0]):  # nor if it is 0, or NaN
         return None
     tol = tolerances(norm, A)
-    seen = s if bottom > tol.rank * top else snap_to_zero(s, tol)
+    seen = s if s[-1] > tol.rank * s[0] else snap_to_zero(s, tol)
     return norm.value(s), (U * norm.slope(seen, tol.tie)) @ Vh
 
 
@@ -35,5 +33,4 @@ def small_frobenius(A: Array) -> tuple[Array, Array] | None:
     """Return the Frobenius norm and its gradient, or None where A must be scaled first."""
     entries = A.ravel("K")
     value = np.sqrt(np.vdot(entries, entries).real)
-    limit = 2.0 ** safe_exponent(value)
-    return (value, A / value) if 1 / limit <= value <= limit else None
+    return (value, A / value) if within_safe_range(value) else None

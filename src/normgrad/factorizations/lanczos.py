@@ -51,7 +51,7 @@ from normgrad.factorizations.eigenvectors import (
 )
 from normgrad.factorizations.krylov import Problem
 
-__all__ = ["Lanczos", "normal_equations"]
+__all__ = ["Lanczos", "normal_equations", "rayleigh_ritz"]
 
 _SMALLEST = 400
 _MIXED_FROM = 1024
@@ -90,12 +90,13 @@ class Lanczos(Factorization):
         if double_precision and min(m, n) >= _MIXED_FROM:
             rough_tie = max(tie, 64 * 1.2e-7)
             B = single(A * scale) if scale is not None else single(A)
-            found = _eigenvectors(B, wide, None, trace, demand.triplets, rough_tie)
+            rough = _problem(B, wide, None, rough_tie)
+            found = largest_eigenvectors(rough, trace, demand.triplets)
             found = found._replace(rows=double(found.rows))
             if is_traced(found.converged) or found.converged:
                 found = polished(_problem(A, wide, scale, tie), found)
         else:
-            found = _eigenvectors(A, wide, scale, trace, demand.triplets, tie)
+            found = largest_eigenvectors(_problem(A, wide, scale, tie), trace, demand.triplets)
         return _outcome(A, wide, found, demand)
 
 
@@ -140,10 +141,13 @@ def _problem(A: Array, wide: bool, scale: Any, tie: float) -> Problem:
     return Problem(product, n, A[0], steps, tie)
 
 
-def _eigenvectors(
-    A: Array, wide: bool, scale: Any, trace: Any, wanted: int, tie: float
-) -> Eigenvectors:
-    return largest_eigenvectors(_problem(A, wide, scale, tie), trace, wanted)
+def rayleigh_ritz(A: Array, V: Array) -> tuple[Array, Array, Array, Array]:
+    """Return U, s, V and ``A^H U`` for the Ritz triplets of A on the span of the columns V."""
+    xp = namespace(A)
+    Q, R = xp.linalg.qr(A @ V)
+    W, s, Xh = xp.linalg.svd(R, full_matrices=False)
+    U = Q @ W
+    return U, s, V @ adjoint(Xh), adjoint(adjoint(U) @ A)
 
 
 def _outcome(A: Array, wide: bool, found: Eigenvectors, demand: Demand) -> Outcome:
@@ -155,11 +159,7 @@ def _outcome(A: Array, wide: bool, found: Eigenvectors, demand: Demand) -> Outco
         if not found.converged or found.count < demand.triplets:
             return Outcome(None, False, f"no convergence in {int(found.products)} products")
         rows = rows[: int(found.count)]
-    W = A @ rows.mT
-    Q, R = xp.linalg.qr(W)
-    X, _, _ = xp.linalg.svd(R, full_matrices=False)
-    U = Q @ X
-    V = adjoint(adjoint(U) @ A)
+    U, _, _, V = rayleigh_ritz(A, rows.mT)
     s = xp.linalg.vector_norm(V, axis=-2)
     V = V * divide(xp.ones_like(s), s)[..., None, :]
     t = demand.triplets - 1

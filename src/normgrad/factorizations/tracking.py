@@ -17,7 +17,7 @@ from normgrad.arithmetic import (
 from normgrad.factorizations.base import Demand, Spectrum
 from normgrad.factorizations.choose import decompose
 from normgrad.factorizations.eigenvectors import single_eigenvector
-from normgrad.factorizations.lanczos import normal_equations
+from normgrad.factorizations.lanczos import normal_equations, rayleigh_ritz
 
 __all__ = ["Tracked", "tracked"]
 
@@ -50,10 +50,8 @@ def tracked(A: Array, columns: Array | None, demand: Demand, tol: float) -> Trac
         return back._replace(u=back.v, v=back.u)
     if columns is None:
         columns, _ = xp.linalg.qr(gaussian((A.shape[1], min(A.shape[1], _BLOCK)), A))
-    Q, R = xp.linalg.qr(A @ columns)
-    W, s, Xh = xp.linalg.svd(R, full_matrices=False)
-    U, V = Q @ W, columns @ adjoint(Xh)
-    Z = adjoint(adjoint(U) @ A)
+    columns = xp.where(xp.all(xp.isfinite(columns)), columns, 0.0)  # a state that is no help
+    U, s, V, Z = rayleigh_ritz(A, columns)
     z, columns = Z[:, 0], xp.linalg.qr(Z)[0]
     residual = vector_norm(z - s[0] * V[:, 0])
 
@@ -64,11 +62,11 @@ def tracked(A: Array, columns: Array | None, demand: Demand, tol: float) -> Trac
         afresh = functools.partial(_afresh, A, demand)
         return when(converged, functools.partial(_of_vector, A, v), afresh, start)
 
-    start = _of_left_vector(A, U[:, 0], z, columns)
+    start = _of_left_vector(U[:, 0], z, columns)
     return when(residual <= tol * s[0], lambda t: t, far, start)
 
 
-def _of_left_vector(A: Array, u: Array, z: Array, columns: Array) -> Tracked:
+def _of_left_vector(u: Array, z: Array, columns: Array) -> Tracked:
     """Return the triplet of a left vector u, from ``z = A^H u``."""
     s = namespace(z).linalg.vector_norm(z)
     return Tracked(u, s, divide(z, s), columns)
@@ -76,11 +74,8 @@ def _of_left_vector(A: Array, u: Array, z: Array, columns: Array) -> Tracked:
 
 def _of_vector(A: Array, v: Array, before: Tracked) -> Tracked:
     """Return the triplet of a right vector v."""
-    xp = namespace(A)
-    w = A @ v
-    u = divide(w, xp.linalg.vector_norm(w))
-    z = adjoint(adjoint(u[:, None]) @ A)[:, 0]
-    return _with(z, _of_left_vector(A, u, z, before.columns))
+    U, _, _, Z = rayleigh_ritz(A, v[:, None])
+    return _with(Z[:, 0], _of_left_vector(U[:, 0], Z[:, 0], before.columns))
 
 
 def _with(v: Array, t: Tracked) -> Tracked:
