@@ -64,7 +64,7 @@ def lift(spectrum: Spectrum, g: Array, curvature: Callable[[], Curvature]) -> Ar
         F *= g[..., None]
     else:
         at = curvature()
-        F = E * si * ((_sums(spectrum.s, g, at.slope) - at.differences) / 2)
+        F = E * si * ((_sums(spectrum.s, g, at.slope) - at.differences(spectrum.s, g)) / 2)
     if u.shape[0] < v.shape[0]:  # the defect is that of V: the same for the adjoint matrix
         return adjoint(v.expand(adjoint(u.scaled(g)) - u.expand_right(F)))
     return u.expand(adjoint(v.scaled(g)) - v.expand_right(F))
@@ -104,7 +104,7 @@ class LiftDerivative(NamedTuple):
         return cls(
             spectrum.u,
             spectrum.v,
-            curvature.differences,
+            curvature.differences(s, g),
             _sums(s, g, slope),
             q,
             curvature.w,

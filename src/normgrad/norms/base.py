@@ -3,6 +3,7 @@
 import ast
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,17 +39,20 @@ class Curvature(NamedTuple):
     slope : (..., k) array
         ``h'(s_i)``. Where h is not differentiable: its derivative along the manifold on
         which the rank and the tied cluster stay as they are.
-    differences : (..., k, k) array
-        The divided differences ``h[s_i, s_j] = (h(s_i) - h(s_j)) / (s_i - s_j)``, and
-        ``h'(s_i)`` where ``s_i = s_j``, the diagonal included. They must be accurate also
-        for nearly equal arguments: `normgrad.norms.differences` has the usual ones.
+    differences : callable
+        ``differences(x, g)`` returns the divided differences, (..., j, j), of the j among
+        the singular values in x, (..., j), where the map is g:
+        ``h[x_i, x_j] = (g_i - g_j) / (x_i - x_j)``, and ``h'(x_i)`` where ``x_i = x_j``,
+        the diagonal included. They must be accurate also for nearly equal arguments:
+        `normgrad.norms.differences` has the usual ones. x may have axes between its last and
+        those of s, as of the blocks of a matrix.
     w : (..., k) array
     weight : (...,) array
     """
 
     g: Array
     slope: Array
-    differences: Array
+    differences: Callable[[Array, Array], Array]
     w: Array
     weight: Array
 
@@ -56,7 +60,7 @@ class Curvature(NamedTuple):
     def piecewise_linear(cls, s: Array, mu: Array) -> "Curvature":
         """Return the curvature of a piecewise linear gauge with the slope `mu`: J = 0."""
         none = namespace(s).zeros_like(s)
-        return cls(mu, none, step_differences(s, mu), none, none[..., 0])
+        return cls(mu, none, step_differences, none, none[..., 0])
 
 
 class Proximal(NamedTuple):

@@ -2,7 +2,13 @@
 
 from normgrad.arithmetic import Array, divide, namespace
 
-__all__ = ["clip_differences", "power_differences", "step_differences"]
+__all__ = ["clip_differences", "each", "power_differences", "step_differences"]
+
+
+def each(number: Array, x: Array) -> Array:
+    """Give one number per matrix, (...), the axes of x, (..., j), with others before the last."""
+    xp = namespace(x)
+    return xp.reshape(number, tuple(number.shape) + (1,) * (x.ndim - number.ndim))
 
 
 def _pairs(x: Array) -> tuple[Array, Array]:
@@ -22,7 +28,7 @@ def clip_differences(s: Array, lower: Array, upper: Array) -> Array:
     `lower` and `upper` have the shape (...,); ``h' = 1`` strictly between them.
     """
     xp = namespace(s)
-    lower, upper = lower[..., None], upper[..., None]
+    lower, upper = each(lower, s), each(upper, s)
     hi, hj = _pairs(xp.minimum(xp.maximum(s, lower), upper))
     si, sj = _pairs(s)
     inside = xp.astype((s > lower) & (s < upper), s.dtype)

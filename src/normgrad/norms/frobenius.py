@@ -1,12 +1,24 @@
 """The Frobenius norm."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
 from normgrad.arithmetic import Array, divide, frobenius, namespace, real_inner
 from normgrad.norms.base import Curvature, EntrywiseNorm, Proximal, UnitarilyInvariantNorm
+from normgrad.norms.differences import each
 
 __all__ = ["Frobenius"]
+
+
+def _constant(slope: Array) -> Callable[[Array, Array], Array]:
+    """Return the divided differences of ``h(x) = slope x``."""
+
+    def differences(x: Array, g: Array) -> Array:
+        one = namespace(x).ones_like(x)
+        return each(slope, x)[..., None] * (one[..., :, None] * one[..., None, :])
+
+    return differences
 
 
 @final
@@ -79,7 +91,7 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
         return Curvature(
             self.slope(s, tie),
             slope,
-            slope[..., None] * xp.ones_like(s)[..., None, :],
+            _constant(inverse),
             self.slope(s, tie),
             -inverse,
         )
@@ -91,11 +103,11 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
         mu = divide(s, phi[..., None])
         kept = xp.astype(phi > step, s.dtype)
         shrink = self._shrink(phi, step)
-        slope = xp.where(step == 0, 1.0, shrink)[..., None] * xp.ones_like(s)
+        slope = xp.where(step == 0, 1.0, shrink)
         curvature = Curvature(
             shrink[..., None] * s,
-            slope,
-            slope[..., None] * xp.ones_like(s)[..., None, :],
+            slope[..., None] * xp.ones_like(s),
+            _constant(slope),
             mu,
             kept * divide(step, phi),
         )

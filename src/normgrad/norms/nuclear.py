@@ -59,7 +59,7 @@ class Nuclear(UnitarilyInvariantNorm):
         curvature = Curvature(
             kept * (s - step[..., None]),
             xp.where(identity[..., None], 1.0, kept),
-            clip_differences(s, xp.where(identity, -infinity, step), infinity),
+            lambda x, g: clip_differences(x, xp.where(identity, -infinity, step), infinity),
             xp.zeros_like(s),
             xp.zeros_like(step),
         )

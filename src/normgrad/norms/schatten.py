@@ -6,7 +6,7 @@ from typing import final
 
 from normgrad.arithmetic import Array, divide, namespace
 from normgrad.norms.base import Curvature, UnitarilyInvariantNorm, set_number
-from normgrad.norms.differences import power_differences
+from normgrad.norms.differences import each, power_differences
 
 __all__ = ["Schatten"]
 
@@ -90,5 +90,8 @@ class Schatten(UnitarilyInvariantNorm):
         positive = xp.where(r > 0, r, xp.ones_like(r))
         slope = xp.where(r > 0, q * positive ** (q - 1), 0.0) * factor[..., None]
         mu = self.slope(s, tie)
-        differences = power_differences(r, q) * factor[..., None, None]
+
+        def differences(x: Array, g: Array) -> Array:
+            return power_differences(divide(x, each(top, x)), q) * each(factor, x)[..., None]
+
         return Curvature(mu, slope, differences, mu, -q * inverse)

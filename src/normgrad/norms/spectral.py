@@ -79,7 +79,7 @@ class Spectral(UnitarilyInvariantNorm):
         curvature = Curvature(
             xp.where(clipped, level[..., None], s),
             xp.astype(~clipped | identity[..., None], s.dtype),
-            clip_differences(s, -infinity, xp.where(identity, infinity, level)),
+            lambda x, g: clip_differences(x, -infinity, xp.where(identity, infinity, level)),
             xp.where(identity[..., None], 0.0, moving),
             share,
         )
