@@ -13,18 +13,36 @@ from normgrad._named import (
 )
 from normgrad._track import track
 from normgrad.engines import OrderError
+from normgrad.matrices import (
+    PSD,
+    BlockDiagonal,
+    Diagonal,
+    Hermitian,
+    Kronecker,
+    LowRank,
+    Matrix,
+    Sum,
+)
 from normgrad.norms import Frobenius, KyFan, Nuclear, Schatten, Spectral
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "PSD",
+    "BlockDiagonal",
+    "Diagonal",
     "Explanation",
     "Frobenius",
+    "Hermitian",
+    "Kronecker",
     "KyFan",
+    "LowRank",
+    "Matrix",
     "Nuclear",
     "OrderError",
     "Schatten",
     "Spectral",
+    "Sum",
     "compat",
     "explain",
     "frobenius_norm",

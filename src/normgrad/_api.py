@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from normgrad._argument import Argument, norm_rule, prepared, with_direction
+from normgrad._argument import argument_of, norm_rule, prepared, with_direction
 from normgrad._explain import Explanation, explain_rule
 from normgrad.arithmetic import Array
 
@@ -80,7 +80,7 @@ def matrix_norm(
     if ready is not None:
         engine, rule = ready
         return engine.value(rule, x)
-    argument = Argument(x, axis)
+    argument = argument_of(x, axis)
     rule = norm_rule(argument, ord, method)
     return argument.like_value(argument.engine.value(rule, argument.x), keepdims)
 
@@ -122,7 +122,7 @@ def value_and_grad(
     if ready is not None:
         engine, rule = ready
         return engine.value_and_gradient(rule, x)
-    argument = Argument(x, axis)
+    argument = argument_of(x, axis)
     rule = norm_rule(argument, ord, method)
     value, G = argument.engine.value_and_gradient(rule, argument.x)
     return argument.like_value(value), argument.like_matrix(G)
@@ -221,7 +221,7 @@ def linearize(
     array([[ 0.,  1.],
            [-1.,  0.]])
     """
-    argument = Argument(x, axis)
+    argument = argument_of(x, axis)
     rule = norm_rule(argument, ord, method)
     hessian = argument.engine.hessian(rule, argument.x)
 
@@ -248,5 +248,5 @@ def explain(
     nuclear norm of a 2 x 2 float64 matrix: diagonal
       diagonal: yes, every entry off the diagonal is zero
     """
-    argument = Argument(x, axis)
+    argument = argument_of(x, axis)
     return explain_rule(norm_rule(argument, ord, method), argument.x)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from normgrad._structured import StructuredArgument
 from normgrad.arithmetic import Array, is_compiling
 from normgrad.calculus import (
     NormByEntries,
@@ -16,14 +17,21 @@ from normgrad.calculus import (
 )
 from normgrad.engines import Engine, engine_of
 from normgrad.factorizations import check_method
+from normgrad.matrices import Matrix, as_matrix
 from normgrad.norms import EntrywiseNorm, Norm, UnitarilyInvariantNorm, resolve
 
-__all__ = ["Argument", "norm_rule", "prepared", "prox_rule", "with_direction"]
+__all__ = ["Argument", "argument_of", "norm_rule", "prepared", "prox_rule", "with_direction"]
 
 _COMPUTED_IN = {"float16": "float32", "bfloat16": "float32", "complex32": "complex64"}
 """Dtypes that are computed in another and cast back."""
 
 _NATIVE = {"float32", "float64", "complex64", "complex128"}
+
+
+def argument_of(x: Any, axis: Any, engine: Engine | None = None) -> "Argument | StructuredArgument":
+    """Return an argument ready for the rules, whatever kind of matrix it is."""
+    A = as_matrix(x)
+    return Argument(x, axis, engine) if A is None else StructuredArgument(A, axis, engine)
 
 
 class Argument:
@@ -56,6 +64,14 @@ class Argument:
             x = self.engine.moveaxis(x, self.axis, (-2, -1))
         self.x = x
         self.ndim = x.ndim
+        self.shape = tuple(x.shape)
+
+    def norm_rule(self, norm: Norm, method: str) -> NormRule:
+        """Return the rule for a norm of the argument."""
+        check_method(method)
+        if isinstance(norm, EntrywiseNorm) and method == "auto":
+            return NormByEntries(norm)
+        return NormBySingularValues(_by_singular_values(norm, method), method)
 
     def like_value(self, value: Array, keepdims: bool = False) -> Array:
         """Cast a number per matrix to the precision of the argument, keeping its axes if wanted."""
@@ -129,8 +145,8 @@ def prepared(x: Any, ord: Any, axis: Any, method: str) -> tuple[Engine, NormRule
         pass
     except (AttributeError, TypeError):  # not an array, or not hashable
         return None
-    argument = Argument(x, axis)
-    plain = argument.x is x and argument.dtype in _NATIVE
+    argument = argument_of(x, axis)
+    plain = isinstance(argument, Argument) and argument.x is x and argument.dtype in _NATIVE
     if len(_PREPARED) > 1000:
         _PREPARED.clear()
     found = (argument.engine, norm_rule(argument, ord, method)) if plain else None
@@ -138,26 +154,23 @@ def prepared(x: Any, ord: Any, axis: Any, method: str) -> tuple[Engine, NormRule
     return found
 
 
-def norm_rule(argument: Argument, ord: Any, method: str) -> NormRule:
+def norm_rule(argument: Argument | StructuredArgument, ord: Any, method: str) -> NormRule:
     """Return the rule for a norm of the argument."""
-    norm = _checked(argument, ord, method)
-    if isinstance(norm, EntrywiseNorm) and method == "auto":
-        return NormByEntries(norm)
-    return NormBySingularValues(_by_singular_values(norm, method), method)
+    return argument.norm_rule(_checked(argument, ord), method)
 
 
 def prox_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
     """Return the rule for the proximal map of a norm."""
-    norm = _checked(argument, ord, method)
+    check_method(method)
+    norm = _checked(argument, ord)
     if isinstance(norm, EntrywiseNorm) and method == "auto":
         return ProxByEntries(norm)
     return ProxBySingularValues(_by_singular_values(norm, method), method)
 
 
-def _checked(argument: Argument, ord: Any, method: str) -> Norm:
-    check_method(method)
+def _checked(argument: Argument | StructuredArgument, ord: Any) -> Norm:
     norm = resolve(ord)
-    m, n = argument.x.shape[-2:]
+    m, n = argument.shape[-2:]
     norm.check_shape(int(m), int(n))
     return norm
 
@@ -171,13 +184,18 @@ def _by_singular_values(norm: Norm, method: str) -> UnitarilyInvariantNorm:
     )
 
 
-def with_direction(x: Any, direction: Any, axis: Any) -> tuple[Argument, Array]:
+def with_direction(
+    x: Any, direction: Any, axis: Any
+) -> "tuple[Argument | StructuredArgument, Array]":
     """Return a matrix argument and a direction, of the same shape, library and dtype."""
     if isinstance(direction, (str, Norm)):
         raise TypeError(
             f"direction must be an array of the shape of x; got {type(direction).__name__} "
             f"{direction!r}. The order is hvp(x, direction, ord)"
         )
+    A = as_matrix(x)
+    if A is not None:
+        return _structured_direction(A, direction, axis)
     engine = engine_of(x, direction)
     argument, given = Argument(x, axis, engine), Argument(direction, axis, engine)
     if given.x.shape != argument.x.shape:
@@ -192,3 +210,25 @@ def with_direction(x: Any, direction: Any, axis: Any) -> tuple[Argument, Array]:
             "in real directions; pass direction.real, or a complex x"
         )
     return argument, engine.astype(given.x, argument.x.dtype)
+
+
+def _structured_direction(A: Matrix, direction: Any, axis: Any) -> tuple[StructuredArgument, Array]:
+    """Return a structured argument and a direction of its parameters."""
+    E = as_matrix(direction)
+    if E is None or type(E) is not type(A) or E.shape != A.shape or E.static != A.static:
+        got = f"{type(direction).__name__} of shape {getattr(direction, 'shape', '?')}"
+        raise TypeError(
+            f"direction must be a {type(A).__name__} like x, with the directions of its parameters "
+            f"as its fields; got {got}, for x of shape {A.shape}"
+        )
+    engine = engine_of(*A.parameters, *E.parameters)
+    argument, given = StructuredArgument(A, axis, engine), StructuredArgument(E, axis, engine)
+    if any(
+        "complex" in e and "complex" not in a
+        for a, e in zip(argument.dtypes, given.dtypes, strict=True)
+    ):
+        raise TypeError(
+            f"direction has dtypes {given.dtypes} but x has {argument.dtypes}: real parameters can "
+            "only move in real directions"
+        )
+    return argument, engine.astype(given.x, argument.dtype)

@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 
 from normgrad.arithmetic import Array, is_traced, namespace
-from normgrad.calculus import NormBySingularValues, NormRule, normalise
+from normgrad.calculus import (
+    NormBySingularValues,
+    NormOfStructure,
+    NormRule,
+    considered,
+    normalise,
+)
 from normgrad.factorizations import Verdict
 from normgrad.norms import Norm
 
@@ -50,6 +56,8 @@ def explain_rule(rule: NormRule, A: Array) -> Explanation:
     """Return the explanation for a rule at a matrix."""
     shape = tuple(int(i) for i in A.shape)
     dtype = str(A.dtype).removeprefix("torch.")
+    if isinstance(rule, NormOfStructure):
+        return _explain_structure(rule, A)
     if not isinstance(rule, NormBySingularValues):
         why = "the norm is a function of the entries: one pass, no factorization"
         return Explanation(rule.norm, shape, dtype, "none", why)
@@ -67,3 +75,17 @@ def explain_rule(rule: NormRule, A: Array) -> Explanation:
 def _any_finite(size: Array) -> bool:
     xp = namespace(size)
     return bool(xp.any(xp.isfinite(size)))
+
+
+def _explain_structure(rule: NormOfStructure, x: Array) -> Explanation:
+    A = rule.embedding.at(rule.embedding.rows(x))
+    dtype = str(x.dtype).removeprefix("torch.")
+    asked = considered(A, rule.norm, rule.method)
+    if not asked or not asked[-1][1].accepted:
+        rule.structure(A)  # raises
+    structure, verdict = asked[-1]
+    account = tuple((s.name, v) for s, v in asked if s.name != "none")
+    kind = f"{rule.embedding.kind.__name__}"
+    return Explanation(
+        rule.norm, A.shape, f"{dtype} {kind}", structure.name, verdict.reason, account
+    )

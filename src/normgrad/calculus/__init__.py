@@ -17,6 +17,8 @@ from normgrad.calculus.lift import LiftDerivative, lift
 from normgrad.calculus.names import rule_of_name
 from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule, Rule
+from normgrad.calculus.structured import NormOfStructure, StructuredDerivative
+from normgrad.calculus.structures import considered
 from normgrad.calculus.tolerances import Tolerances, tolerances
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "LiftDerivative",
     "NormByEntries",
     "NormBySingularValues",
+    "NormOfStructure",
     "NormRule",
     "Normalised",
     "ProxByEntries",
@@ -33,9 +36,11 @@ __all__ = [
     "ProxRule",
     "Rule",
     "SpectralDerivative",
+    "StructuredDerivative",
     "Tolerances",
     "TrackedSpectral",
     "ZeroDerivative",
+    "considered",
     "lift",
     "normalise",
     "restore",

@@ -113,16 +113,10 @@ class LiftDerivative(NamedTuple):
 
     def __call__(self, E: Array) -> Array:
         """Return dG in the direction(s) `E`, (..., m, n), in 4 matrix products."""
-        xp = namespace(E)
         (m, k), n = self.u.shape, self.v.shape[0]
         EV = self.v.coefficients_right(E)
         Et = self.u.coefficients(EV)
-        H, K = (Et + adjoint(Et)) / 2, (Et - adjoint(Et)) / 2
-        unit = identity(k, self.w)
-        stretch = xp.sum(unit * (xp.real(H) if is_complex(H) else H), axis=-1)
-        coupling = (self.weight * xp.sum(self.w * stretch, axis=-1))[..., None] * self.w
-        core = self.P * H + self.M * K + coupling[..., None] * unit
-        rows = self.v.expand_right(core)
+        rows = self.v.expand_right(self.core(Et))
         if n > k:  # right complement: diag(q) (U^H E - Et V^H)
             beyond = self.u.coefficients(E) - self.v.expand_right(Et)
             rows = rows + self.q[..., None] * beyond
@@ -131,3 +125,12 @@ class LiftDerivative(NamedTuple):
             beyond = (EV - self.u.expand(Et)) * self.q[..., None, :]
             dG = dG + self.v.expand_right(beyond)
         return dG
+
+    def core(self, Et: Array) -> Array:
+        """Return ``P o H + M o K + diag(coupling)``, from ``Et = U^H E V``."""
+        xp = namespace(Et)
+        H, K = (Et + adjoint(Et)) / 2, (Et - adjoint(Et)) / 2
+        unit = identity(self.w.shape[-1], self.w)
+        stretch = xp.sum(unit * (xp.real(H) if is_complex(H) else H), axis=-1)
+        coupling = (self.weight * xp.sum(self.w * stretch, axis=-1))[..., None] * self.w
+        return self.P * H + self.M * K + coupling[..., None] * unit

@@ -35,6 +35,11 @@ class Rule(ABC):
 class NormRule(Rule):
     """A norm, from singular values or from entries."""
 
+    @property
+    def portable(self) -> bool:
+        """Whether the rule holds for arrays of every library, and may be compiled once for all."""
+        return True
+
     @abstractmethod
     def settled(self, A: Array) -> "NormRule":
         """Return this rule with every choice made that depends on the entries of A."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from normgrad.arithmetic import Array, machine_epsilon, namespace
 from normgrad.norms import Norm
 
-__all__ = ["Tolerances", "snap_to_zero", "tolerances"]
+__all__ = ["Tolerances", "snap_to_zero", "tolerances", "tolerances_for"]
 
 
 class Tolerances(NamedTuple):
@@ -17,17 +17,18 @@ class Tolerances(NamedTuple):
 
 
 def tolerances(norm: Norm, A: Array) -> Tolerances:
-    """Return the tolerances of `norm`, by default ``8 sqrt(max(m, n)) eps``.
+    """Return the tolerances of `norm` for arrays like A; see `tolerances_for`."""
+    return tolerances_for(norm, max(*A.shape[-2:], 1), machine_epsilon(A))
+
+
+@functools.lru_cache(maxsize=1000)
+def tolerances_for(norm: Norm, size: int, epsilon: float) -> Tolerances:
+    """Return the tolerances of `norm`, by default ``8 sqrt(size) eps``, size being max(m, n).
 
     An SVD perturbs singular values by a modest multiple of eps, growing like ``sqrt(n)`` in
     practice: a bitwise test would return an arbitrary vector of a singular subspace, and
     ``max(m, n) eps`` merges true gaps of 1e-4 in float32.
     """
-    return _tolerances(norm, max(*A.shape[-2:], 1), machine_epsilon(A))
-
-
-@functools.lru_cache(maxsize=1000)
-def _tolerances(norm: Norm, size: int, epsilon: float) -> Tolerances:
     default = 8 * size**0.5 * epsilon
     rank, tie = getattr(norm, "rank_tol", None), getattr(norm, "tie_tol", None)
     return Tolerances(_given(rank, default), _given(tie, default))

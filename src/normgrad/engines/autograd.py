@@ -157,6 +157,12 @@ class AutogradEngine(Engine):
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
         return anp.reshape(x, shape)
 
+    def real(self, x: Array) -> Array:
+        return anp.real(x)
+
+    def concatenate(self, arrays: list[Array]) -> Array:
+        return anp.concatenate(arrays, axis=-1)
+
     def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
         return self.astype(t * anp.ones(shape), anp.real(like).dtype)
 

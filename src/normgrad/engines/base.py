@@ -51,6 +51,14 @@ class Engine(ABC):
         """Reshape, differentiably."""
 
     @abstractmethod
+    def real(self, x: Array) -> Array:
+        """Return the real part, differentiably."""
+
+    @abstractmethod
+    def concatenate(self, arrays: list[Array]) -> Array:
+        """Join arrays along their last axis, differentiably."""
+
+    @abstractmethod
     def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
         """Return the real number(s) `t`, precise and placed like `like`, broadcast to `shape`."""
 

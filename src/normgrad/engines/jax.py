@@ -22,6 +22,7 @@ from normgrad.calculus import (
     ProxRule,
     Rule,
     SpectralDerivative,
+    StructuredDerivative,
     TrackedSpectral,
 )
 from normgrad.engines.base import Engine, OrderError
@@ -34,6 +35,9 @@ jax.tree_util.register_dataclass(Image, ["a", "w"], [])
 jax.tree_util.register_dataclass(Coordinates, ["order", "phase"], ["rows"])
 jax.tree_util.register_dataclass(SpectralDerivative, ["lift", "scaled"], ["degree"])
 jax.tree_util.register_dataclass(EntrywiseDerivative, ["scaled", "value", "G"], ["norm", "tie"])
+jax.tree_util.register_dataclass(
+    StructuredDerivative, ["parameters", "state", "scaled"], ["embedding"]
+)
 jax.tree_util.register_dataclass(EntrywiseProxDerivative, ["scaled", "value", "t"], ["norm"])
 
 
@@ -46,6 +50,8 @@ def _run(rule: Any, method: str, x: Array, *operands: Array) -> Any:
     """Run a method of a rule, compiled, with what depends on known entries decided before."""
     if not is_traced(x):
         rule = rule.settled(x)
+    if isinstance(rule, NormRule) and not rule.portable:
+        return getattr(rule, method)(x, *operands)
     return _compiled(rule, method, x, *operands)
 
 
@@ -195,6 +201,12 @@ class JaxEngine(Engine):
 
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
         return jnp.reshape(x, shape)
+
+    def real(self, x: Array) -> Array:
+        return jnp.real(x)
+
+    def concatenate(self, arrays: list[Array]) -> Array:
+        return jnp.concatenate(arrays, axis=-1)
 
     def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
         return jnp.broadcast_to(jnp.asarray(t, dtype=like.real.dtype), shape)

@@ -48,6 +48,12 @@ class NumpyEngine(Engine):
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
         return np.reshape(x, shape)
 
+    def real(self, x: Array) -> Array:
+        return np.real(x)
+
+    def concatenate(self, arrays: list[Array]) -> Array:
+        return np.concatenate(arrays, axis=-1)
+
     def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
         return np.broadcast_to(np.asarray(t, dtype=like.real.dtype), shape)
 

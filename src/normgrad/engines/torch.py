@@ -56,6 +56,12 @@ class TorchEngine(Engine):
     def reshape(self, x: Array, shape: tuple[int, ...]) -> Array:
         return x.reshape(shape)
 
+    def real(self, x: Array) -> Array:
+        return torch.real(x)
+
+    def concatenate(self, arrays: list[Array]) -> Array:
+        return torch.cat(arrays, dim=-1)
+
     def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
         real = like.real if like.is_complex() else like
         return torch.as_tensor(t, dtype=real.dtype, device=like.device).expand(shape)

@@ -19,6 +19,8 @@ from normgrad.factorizations.choose import (
     methods,
     settle,
 )
+from normgrad.factorizations.products import leading_triplets
+from normgrad.factorizations.svd import thin_svd
 from normgrad.factorizations.tracking import Tracked, tracked
 
 __all__ = [
@@ -36,7 +38,9 @@ __all__ = [
     "Verdict",
     "check_method",
     "decompose",
+    "leading_triplets",
     "methods",
     "settle",
+    "thin_svd",
     "tracked",
 ]

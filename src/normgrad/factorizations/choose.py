@@ -8,6 +8,7 @@ from normgrad.arithmetic import Array, branch, each_matrix, is_traced, namespace
 from normgrad.factorizations.base import Demand, Factorization, Outcome, Spectrum, Verdict
 from normgrad.factorizations.diagonal import DiagonalScan
 from normgrad.factorizations.gram import Gram
+from normgrad.factorizations.hermitian import HermitianEigen
 from normgrad.factorizations.jacobi import BatchedJacobi
 from normgrad.factorizations.lanczos import Lanczos
 from normgrad.factorizations.planar import RotationAndReflection
@@ -23,6 +24,7 @@ TABLE: tuple[Factorization, ...] = (
     BatchedJacobi(),
     Lanczos(),
     RangeFinder(),
+    HermitianEigen(),
     Gram(),
     TriangularSVD(),
     DenseSVD(),

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from normgrad.arithmetic import Array, is_jax, is_readable, namespace, read_integer
+from normgrad.arithmetic import Array, adjoint, is_jax, is_readable, namespace, read_integer
 
-__all__ = ["first_off_diagonal"]
+__all__ = ["first_not_hermitian", "first_off_diagonal"]
 
 
 def first_off_diagonal(A: Array) -> int | None:
@@ -31,6 +31,29 @@ def first_off_diagonal(A: Array) -> int | None:
             corner = block[..., :, start : min(stop, n)]
             nonzero -= int(xp.count_nonzero(xp.linalg.diagonal(corner)))
         if nonzero:
+            return start
+        start, size = stop, 2 * size
+    return None
+
+
+def first_not_hermitian(A: Array) -> int | None:
+    """Return a row from which some matrix of the batch differs from its adjoint, or None.
+
+    It is -1 where the entries cannot be read. NaN differs. As for `first_off_diagonal`, a
+    matrix that is not Hermitian costs its first row, and one that is, one pass.
+    """
+    n = A.shape[-1]
+    if not is_readable(A):
+        return -1
+    xp = namespace(A)
+    start, size = 0, 1
+    while start < n:
+        stop = min(start + size, n)
+        row, column = A[..., start:stop, start:], A[..., start:, start:stop]
+        differ = read_integer(xp.count_nonzero(row != adjoint(column)))
+        if differ is None:
+            return -1
+        if differ:
             return start
         start, size = stop, 2 * size
     return None

@@ -1,0 +1,100 @@
+"""Arguments that are matrices with structure, brought into one row of parameters."""
+
+import math
+from typing import Any
+
+from normgrad.arithmetic import Array
+from normgrad.calculus import NormOfStructure, NormRule
+from normgrad.engines import Engine, engine_of
+from normgrad.matrices import Embedding, Matrix
+from normgrad.norms import Norm
+
+__all__ = ["StructuredArgument"]
+
+_COMPUTED_IN = {"float16": "float32", "bfloat16": "float32"}
+_ORDER = ["float32", "float64", "complex64", "complex128"]
+
+
+class StructuredArgument:
+    """A matrix type: whose it is, and its parameters as one row (..., 1, p)."""
+
+    engine: Engine
+    x: Array
+
+    def __init__(self, A: Matrix, axis: Any, engine: Engine | None = None) -> None:
+        if axis != (-2, -1):
+            raise ValueError(
+                f"a {type(A).__name__} has its matrix axes last; axis={axis!r} is for arrays"
+            )
+        self.engine = (
+            (engine_of(*A.parameters) if A.parameters else engine_of(A.model))
+            if engine is None
+            else engine
+        )
+        self.matrix = A
+        self.shape = A.shape
+        self.batch = tuple(A.shape[:-2])
+        for p, rank in zip(A.parameters, A.ranks, strict=True):
+            if tuple(p.shape[: p.ndim - rank]) != self.batch:
+                raise ValueError(
+                    f"the parameters of a {type(A).__name__} must have the same batch axes; got "
+                    f"shapes {[tuple(q.shape) for q in A.parameters]}"
+                )
+        self.embedding = Embedding.of(A)
+        self.dtypes = [self._floating(p) for p in A.parameters]
+        self.dtype = self._common()
+        rows = []
+        for p, shape in zip(A.parameters, self.embedding.shapes, strict=True):
+            row = self.engine.reshape(p, (*self.batch, 1, math.prod(shape)))
+            rows.append(self.engine.astype(row, self.dtype))
+        self.x = rows[0] if len(rows) == 1 else self.engine.concatenate(rows)
+
+    def _floating(self, p: Array) -> str:
+        name = _name(p.dtype)
+        if name == "bool" or name.startswith(("int", "uint")):
+            return _name(self.engine.default_float())
+        if name not in (*_COMPUTED_IN, *_ORDER):
+            raise TypeError(
+                f"the parameters of a {type(self.matrix).__name__} must be real or complex "
+                f"numbers; got dtype {name!r}. Supported: integers, float16, bfloat16, float32, "
+                "float64, complex64, complex128"
+            )
+        return name
+
+    def _common(self) -> str:
+        """Return the dtype that holds all parameters."""
+        names = {_COMPUTED_IN.get(name, name) for name in self.dtypes}
+        double = names & {"float64", "complex128"}
+        if names & {"complex64", "complex128"}:
+            return "complex128" if double else "complex64"
+        return "float64" if double else "float32"
+
+    def norm_rule(self, norm: Norm, method: str) -> NormRule:
+        return NormOfStructure(norm, method, self.embedding)
+
+    def like_value(self, value: Array, keepdims: bool = False) -> Array:
+        """Cast a number per matrix to the precision of the parameters."""
+        if keepdims:
+            value = self.engine.reshape(value, (*value.shape, 1, 1))
+        half = set(self.dtypes) & set(_COMPUTED_IN)
+        return self.engine.astype(value, self.dtypes[0]) if half == set(self.dtypes) else value
+
+    def like_matrix(self, G: Array) -> Any:
+        """Return a row as a matrix of the type of the argument, in the form that was given."""
+        parts, start = [], 0
+        for shape, dtype in zip(self.embedding.shapes, self.dtypes, strict=True):
+            stop = start + math.prod(shape)
+            part = self.engine.reshape(G[..., start:stop], (*self.batch, *shape))
+            if "complex" in self.dtype and "complex" not in dtype:
+                part = self.engine.real(part)
+            parts.append(self.engine.astype(part, dtype))
+            start = stop
+        return self.matrix.replace(tuple(parts)).given()
+
+
+def _name(dtype: Any) -> str:
+    return (
+        getattr(dtype, "name", None)
+        or getattr(dtype, "__name__", None)
+        or str(dtype).removeprefix("torch.")
+    )

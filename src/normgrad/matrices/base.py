@@ -1,0 +1,268 @@
+r"""What a matrix type is: an embedding ``theta -> A(theta)`` with its adjoint.
+
+The parameters theta are arrays; everything else about a matrix (shapes, an index set, a function)
+is *static*. A gradient lives where the parameters live: it is the adjoint of the embedding's
+derivative, applied to the gradient G in the space of matrices, which is never formed, but
+given by its factors ``G = left right^H``.
+"""
+
+import functools
+import math
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NoReturn, Self
+
+from normgrad.arithmetic import Array, identity, namespace
+
+__all__ = ["Embedding", "Matrix"]
+
+
+class Matrix(ABC):
+    """A matrix, or a batch of them, known by what it does. It is immutable.
+
+    A subclass has checked its parameters when it calls `_set` with them and with what is static.
+    """
+
+    names: ClassVar[tuple[str, ...]] = ()
+    """By which its parameters go as attributes."""
+
+    scaling: ClassVar[str] = "together"
+    """Which parameters a power of two may be taken out of, so that A has the same factor.
+
+    "together" for an embedding that is linear in all of them, "each" for one that is linear in
+    each, "none" where neither is known.
+    """
+
+    parameters: tuple[Array, ...]
+    static: Hashable
+
+    def _set(self, parameters: tuple[Array, ...], static: Hashable = None) -> None:
+        vars(self).update(parameters=tuple(parameters), static=static)
+        vars(self).update(zip(self.names, parameters, strict=False))
+        _register(type(self))
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a {type(self).__name__} is immutable; make a new one")
+
+    @classmethod
+    def build(cls, parameters: tuple[Array, ...], static: Hashable) -> Self:
+        """Return the matrix with these parameters, unchecked: they may be gradients, or tracers."""
+        matrix = object.__new__(cls)
+        matrix._set(parameters, static)
+        return matrix
+
+    def replace(self, parameters: tuple[Array, ...]) -> Self:
+        """Return a matrix that differs in its parameters."""
+        return self.build(parameters, self.static)
+
+    @classmethod
+    def portable(cls, static: Hashable) -> bool:
+        """Whether what is static holds neither arrays nor functions of a library."""
+        return True
+
+    # --- what a subclass tells ---
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Return (..., m, n)."""
+
+    @property
+    @abstractmethod
+    def ranks(self) -> tuple[int, ...]:
+        """Return how many axes each parameter has for one matrix; those before are the batch."""
+
+    @abstractmethod
+    def matmat(self, V: Array) -> Array:
+        """Return ``A V``, (..., m, k) from (..., n, k)."""
+
+    @abstractmethod
+    def rmatmat(self, U: Array) -> Array:
+        """Return ``A^H U``, (..., n, k) from (..., m, k)."""
+
+    @abstractmethod
+    def pull(self, left: Array, right: Array) -> tuple[Array, ...]:
+        """Return the gradient in each parameter of ``Re<left right^H, A(theta)>``.
+
+        `left` is (..., m, k) and `right` (..., n, k). For a real parameter it is real.
+        """
+
+    # --- what follows, for an embedding that is linear ---
+
+    def pull_dense(self, G: Array) -> tuple[Array, ...]:
+        """Return the gradient in each parameter of ``Re<G, A(theta)>``, for an array G."""
+        return self.pull(G, identity(self.shape[-1], G))
+
+    def pull_itself(self) -> tuple[Array, ...] | None:
+        """Return the gradient of ``||A||_F^2 / 2``, or None where that is not had from entries."""
+        return None
+
+    def push(self, direction: "Matrix", V: Array) -> Array:
+        """Return ``dA V``, for the derivative dA of the embedding in a direction of parameters."""
+        return direction.matmat(V)
+
+    def push_adjoint(self, direction: "Matrix", U: Array) -> Array:
+        """Return ``dA^H U``."""
+        return direction.rmatmat(U)
+
+    def pull_derivative(
+        self, direction: "Matrix", left: Array, right: Array
+    ) -> tuple[Array, ...] | None:
+        """Return the derivative of ``pull(left, right)`` in a direction of the parameters.
+
+        None for one that is linear: it has none.
+        """
+        return None
+
+    def given(self) -> Any:
+        """Return this matrix in the form in which its user works with it."""
+        return self
+
+    # --- what is the same for all ---
+
+    @property
+    def ndim(self) -> int:
+        """Return the number of axes, batch and all."""
+        return len(self.shape)
+
+    @property
+    def rank_bound(self) -> int:
+        """Return a bound of the rank that is known from the structure."""
+        return min(self.shape[-2:])
+
+    @property
+    def model(self) -> Array:
+        """Return some array of the library, place and dtype of A."""
+        return self.parameters[0]
+
+    @property
+    def dtype(self) -> Any:
+        """Return the dtype of A."""
+        return self.model.dtype
+
+    def dense(self) -> Array:
+        """Return A as an array (..., m, n)."""
+        return self.matmat(identity(self.shape[-1], self.model))
+
+    def __matmul__(self, other: Array) -> Array:
+        if isinstance(other, Matrix) or not hasattr(other, "ndim"):
+            return NotImplemented
+        if other.ndim == 1:
+            return self.matmat(other[:, None])[..., 0]
+        return self.matmat(other)
+
+    @property
+    def T(self) -> "Matrix":
+        """Return the transpose."""
+        return self.transposed()
+
+    def transposed(self) -> "Matrix":
+        """Return the transpose, of the same type where it has one."""
+        from normgrad.matrices.sums import Transpose
+
+        return Transpose(self)
+
+    def __add__(self, other: Any) -> "Matrix":
+        from normgrad.matrices.sums import Sum
+
+        return Sum(self, other)
+
+    def __radd__(self, other: Any) -> "Matrix":
+        from normgrad.matrices.sums import Sum
+
+        return Sum(other, self)
+
+    def __sub__(self, other: Any) -> "Matrix":
+        return self + (-other)
+
+    def __rmul__(self, factor: Any) -> "Matrix":
+        """Return the multiple by a number: of the first parameter, which A is linear in."""
+        if getattr(factor, "ndim", 0):
+            raise TypeError(
+                f"a {type(self).__name__} can be multiplied by a number; got an array of shape "
+                f"{tuple(factor.shape)}"
+            )
+        first, *rest = self.parameters
+        return self.replace((factor * first, *rest))
+
+    __mul__ = __rmul__
+
+    def __neg__(self) -> "Matrix":
+        return -1.0 * self
+
+    __array_ufunc__ = None  # NumPy leaves operators to this class
+
+    def __repr__(self) -> str:
+        shape = " x ".join(map(str, self.shape))
+        return f"<{type(self).__name__} {shape}, {self.dtype}>"
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A matrix type with all but the values of its parameters, which come as one row each.
+
+    The row, (..., 1, p), holds the parameters one after the other; so every engine has a
+    structured matrix as the one array that it differentiates.
+    """
+
+    kind: type[Matrix]
+    static: Hashable
+    shapes: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, A: Matrix) -> "Embedding":
+        """Return the embedding of a matrix."""
+        shapes = tuple(
+            tuple(p.shape[p.ndim - rank :]) for p, rank in zip(A.parameters, A.ranks, strict=True)
+        )
+        return cls(type(A), A.static, shapes)
+
+    def rows(self, x: Array) -> list[Array]:
+        """Return the part of the row that belongs to each parameter, (..., 1, size)."""
+        sizes = [math.prod(shape) for shape in self.shapes]
+        ends = [sum(sizes[: i + 1]) for i in range(len(sizes))]
+        return [x[..., end - size : end] for size, end in zip(sizes, ends, strict=True)]
+
+    def at(self, rows: list[Array]) -> Matrix:
+        """Return the matrix with the parameters in these rows."""
+        xp = namespace(rows[0])
+        batch = tuple(rows[0].shape[:-2])
+        parameters = tuple(
+            xp.reshape(row, batch + shape) for row, shape in zip(rows, self.shapes, strict=True)
+        )
+        return self.kind.build(parameters, self.static)
+
+    def row(self, parameters: tuple[Array, ...], batch: tuple[int, ...]) -> Array:
+        """Return parameters, or gradients in them, as one row."""
+        xp = namespace(parameters[0])
+        rows = [xp.reshape(p, (*batch, 1, -1)) for p in parameters]
+        return rows[0] if len(rows) == 1 else xp.concat(rows, axis=-1)
+
+
+@functools.cache
+def _register_jax(kind: type[Matrix]) -> None:
+    """Make a type known to JAX: its parameters are leaves."""
+    sys.modules["jax"].tree_util.register_pytree_node(
+        kind,
+        lambda A: (A.parameters, A.static),
+        lambda static, parameters: kind.build(parameters, static),
+    )
+
+
+@functools.cache
+def _register_torch(kind: type[Matrix]) -> None:
+    """Make a type known to torch.func: its parameters are leaves."""
+    sys.modules["torch"].utils._pytree.register_pytree_node(
+        kind,
+        lambda A: (list(A.parameters), A.static),
+        lambda parameters, static: kind.build(tuple(parameters), static),
+    )
+
+
+def _register(kind: type[Matrix]) -> None:
+    if "jax" in sys.modules:
+        _register_jax(kind)
+    if "torch" in sys.modules:
+        _register_torch(kind)

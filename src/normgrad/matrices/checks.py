@@ -1,0 +1,50 @@
+"""What parameters must be, said once."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from normgrad.arithmetic import Array, is_complex, real
+
+__all__ = ["as_array", "check_axes", "like_parameter", "one_library"]
+
+
+def as_array(x: Any, what: str) -> Array:
+    """Return x, or nested lists of numbers as a NumPy array; integers become the default float.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    if isinstance(x, (list, tuple, int, float, complex, np.generic)):
+        x = np.asarray(x)
+    if not (hasattr(x, "ndim") and hasattr(x, "dtype")):
+        raise TypeError(
+            f"{what} must be an array of NumPy, PyTorch, JAX or autograd, or nested lists of "
+            f"numbers; got {type(x).__module__}.{type(x).__qualname__}"
+        )
+    return x
+
+
+def check_axes(x: Array, rank: int, what: str) -> None:
+    """Raise ValueError if an array has fewer axes than `rank`."""
+    if x.ndim < rank:
+        raise ValueError(
+            f"{what} must have at least {rank} ax{'is' if rank == 1 else 'es'}; got shape "
+            f"{tuple(x.shape)}"
+        )
+
+
+def one_library(arrays: Sequence[Array], what: str) -> None:
+    """Raise TypeError unless all arrays are of one library, or of NumPy."""
+    kinds = {type(x).__module__.split(".")[0] for x in arrays} - {"numpy"}
+    kinds = {"jax" if kind in ("jaxlib", "jax") else kind for kind in kinds}
+    if len(kinds) > 1:
+        raise TypeError(f"{what} must be of one library; got arrays of {' and '.join(kinds)}")
+
+
+def like_parameter(G: Array, parameter: Array) -> Array:
+    """Return a gradient as it belongs to a parameter: real for a real one."""
+    return real(G) if is_complex(G) and not is_complex(parameter) else G

@@ -1,0 +1,144 @@
+"""Hermitian and positive semidefinite matrices, by the caller's promise."""
+
+from typing import Any, ClassVar, final
+
+from normgrad.arithmetic import Array, adjoint, is_readable, largest, machine_epsilon, namespace
+from normgrad.matrices.base import Matrix
+from normgrad.matrices.checks import as_array, check_axes
+
+__all__ = ["PSD", "Hermitian", "HermitianMatrix"]
+
+
+class HermitianMatrix(Matrix):
+    """A matrix of which the caller promises that it is Hermitian."""
+
+    names: ClassVar = ("matrix",)
+    matrix: Array
+
+    def __init__(self, matrix: Any, *, check: bool = False) -> None:
+        matrix = as_array(matrix, "the matrix")
+        check_axes(matrix, 2, "the matrix")
+        if matrix.shape[-1] != matrix.shape[-2]:
+            raise ValueError(
+                f"a Hermitian matrix is square; got shape {tuple(matrix.shape)}. The Hermitian "
+                "dilation [[0, A], [A^H, 0]] of any matrix is"
+            )
+        if check:
+            self.check(matrix)
+        self._set((matrix,))
+
+    @staticmethod
+    def check(matrix: Array) -> None:
+        """Raise ValueError if the promise does not hold."""
+        if not is_readable(matrix):
+            raise ValueError("check=True needs the entries, which are traced or on a device")
+        off = largest(matrix - adjoint(matrix))
+        allowed = 8 * matrix.shape[-1] ** 0.5 * machine_epsilon(matrix) * largest(matrix)
+        if bool(namespace(matrix).any(off > allowed)):
+            raise ValueError(
+                "the matrix is not Hermitian: an entry of A - A^H has the size "
+                f"{float(namespace(off).max(off)):.3g}. Pass (A + A^H) / 2 if that is rounding, "
+                "or the array itself, without a promise"
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.parameters[0].shape)
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return (2,)
+
+    def matmat(self, V: Array) -> Array:
+        return self.parameters[0] @ V
+
+    def rmatmat(self, U: Array) -> Array:
+        return self.parameters[0] @ U
+
+    def pull(self, left: Array, right: Array) -> tuple[Array, ...]:
+        return self.pull_dense(left @ adjoint(right))
+
+    def pull_dense(self, G: Array) -> tuple[Array, ...]:
+        return ((G + adjoint(G)) / 2,)  # in the space of Hermitian matrices
+
+    def pull_itself(self) -> tuple[Array, ...]:
+        return self.parameters
+
+    def dense(self) -> Array:
+        return self.parameters[0]
+
+    def transposed(self) -> "HermitianMatrix":
+        return self.replace((self.parameters[0].swapaxes(-2, -1),))
+
+
+@final
+class Hermitian(HermitianMatrix):
+    r"""A Hermitian matrix, ``A = A^H``: one eigenvalue problem instead of an SVD.
+
+    Parameters
+    ----------
+    matrix : (..., n, n) array
+        Taken at the caller's word: the lower triangle alone may be read.
+    check : bool
+        Whether to verify that it is Hermitian, up to rounding.
+
+    Raises
+    ------
+    ValueError
+        If it is not square; with `check`, if it is not Hermitian.
+
+    Notes
+    -----
+    ``s = |lambda|``, ``U = Q sign(lambda)``, ``V = Q``. The gradient is Hermitian.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> A = normgrad.Hermitian(np.array([[0.0, 2.0], [2.0, 0.0]]))
+    >>> float(normgrad.matrix_norm(A, "nuc"))
+    4.0
+    """
+
+
+@final
+class PSD(HermitianMatrix):
+    r"""A Hermitian positive semidefinite matrix.
+
+    Parameters
+    ----------
+    matrix : (..., n, n) array
+        Taken at the caller's word.
+    check : bool
+        Whether to verify that it is Hermitian with no negative eigenvalue, up to rounding.
+
+    Raises
+    ------
+    ValueError
+        If it is not square; with `check`, if it is not Hermitian, or has a negative eigenvalue.
+
+    Notes
+    -----
+    The nuclear norm is the trace: no factorization, with the gradient I on all of the cone,
+    also where A is singular. (As a function of all matrices its subgradient of least norm would be
+    the projector on the range of A there; `Hermitian` gives that.) The other norms cost one
+    eigenvalue problem.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> value, gradient = normgrad.value_and_grad(normgrad.PSD(np.diag([2.0, 0.0])), "nuc")
+    >>> float(value), gradient.matrix.tolist()
+    (2.0, [[1.0, 0.0], [0.0, 1.0]])
+    """
+
+    @staticmethod
+    def check(matrix: Array) -> None:
+        HermitianMatrix.check(matrix)
+        xp = namespace(matrix)
+        least = xp.min(xp.linalg.eigvalsh(matrix), axis=-1)
+        allowed = 8 * matrix.shape[-1] ** 1.5 * machine_epsilon(matrix) * largest(matrix)
+        if bool(xp.any(least < -allowed)):
+            raise ValueError(
+                "the matrix is not positive semidefinite: it has the eigenvalue "
+                f"{float(xp.min(least)):.3g}. Hermitian(matrix) takes any sign"
+            )

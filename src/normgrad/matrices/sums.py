@@ -1,0 +1,209 @@
+"""Sums and transposes of matrices of any type."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, final
+
+from normgrad.arithmetic import Array, adjoint, conj, is_complex
+from normgrad.matrices.base import Matrix
+from normgrad.matrices.checks import as_array, check_axes, like_parameter, one_library
+
+__all__ = ["Dense", "Sum", "Transpose"]
+
+
+@final
+class Dense(Matrix):
+    """An array as a term of a sum."""
+
+    names: ClassVar = ("matrix",)
+    matrix: Array
+
+    def __init__(self, matrix: Any) -> None:
+        matrix = as_array(matrix, "a term")
+        check_axes(matrix, 2, "a term")
+        self._set((matrix,))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.parameters[0].shape)
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return (2,)
+
+    def matmat(self, V: Array) -> Array:
+        return self.parameters[0] @ V
+
+    def rmatmat(self, U: Array) -> Array:
+        return adjoint(conj(U.mT @ conj(self.parameters[0])))  # without a copy of A
+
+    def pull(self, left: Array, right: Array) -> tuple[Array, ...]:
+        return self.pull_dense(left @ adjoint(right))
+
+    def pull_dense(self, G: Array) -> tuple[Array, ...]:
+        return (like_parameter(G, self.parameters[0]),)
+
+    def pull_itself(self) -> tuple[Array, ...]:
+        return self.parameters
+
+    def given(self) -> Array:
+        return self.parameters[0]
+
+
+class _Composite(Matrix):
+    """A matrix made of others; its parameters are theirs, one after the other."""
+
+    scaling: ClassVar = "none"
+
+    @property
+    def terms(self) -> tuple[Matrix, ...]:
+        """Return the matrices that it is made of."""
+        return _parts(self.static, self.parameters)
+
+    def _compose(self, terms: Sequence[Matrix]) -> None:
+        static = tuple((type(t), t.static, len(t.parameters)) for t in terms)
+        self._set(tuple(p for t in terms for p in t.parameters), static)
+
+    @classmethod
+    def portable(cls, static: Any) -> bool:
+        return all(kind.portable(inner) for kind, inner, _ in static)
+
+    @property
+    def model(self) -> Array:
+        models = [term.model for term in self.terms]
+        return next((x for x in models if is_complex(x)), models[0])
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return tuple(rank for term in self.terms for rank in term.ranks)
+
+
+def _parts(static: Any, parameters: tuple[Array, ...]) -> tuple[Matrix, ...]:
+    terms, start = [], 0
+    for kind, inner, count in static:
+        terms.append(kind.build(parameters[start : start + count], inner))
+        start += count
+    return tuple(terms)
+
+
+@final
+class Sum(_Composite):
+    r"""The sum of matrices of any type, such as sparse + low rank; ``A + B`` makes one.
+
+    Parameters
+    ----------
+    *terms : matrix, array or sparse array
+        Of one shape and library.
+
+    Notes
+    -----
+    A product with vectors costs the sum of the terms'. The spectral and Ky Fan norms need
+    nothing else; for other norms the sum is formed as an array, which is limited to moderate
+    sizes.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> A = normgrad.Diagonal(np.ones(3)) + normgrad.LowRank(np.ones((3, 1)), np.ones((1, 3)))
+    >>> round(float(normgrad.matrix_norm(A, 2)), 12)
+    4.0
+    """
+
+    def __init__(self, *terms: Any) -> None:
+        matrices = [t if isinstance(t, Matrix) else Dense(t) for t in terms]
+        if not matrices:
+            raise ValueError("a sum needs at least one term; got none")
+        flat = [part for t in matrices for part in (t.terms if isinstance(t, Sum) else (t,))]
+        for term in flat:
+            if term.shape != flat[0].shape:
+                raise ValueError(
+                    f"the terms of a sum must have one shape; got {[t.shape for t in flat]}"
+                )
+        one_library([p for t in flat for p in t.parameters], "the terms of a sum")
+        self._compose(flat)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.terms[0].shape
+
+    def matmat(self, V: Array) -> Array:
+        first, *rest = (term.matmat(V) for term in self.terms)
+        return sum(rest, start=first)
+
+    def rmatmat(self, U: Array) -> Array:
+        first, *rest = (term.rmatmat(U) for term in self.terms)
+        return sum(rest, start=first)
+
+    def pull(self, left: Array, right: Array) -> tuple[Array, ...]:
+        return tuple(G for term in self.terms for G in term.pull(left, right))
+
+    def pull_dense(self, G: Array) -> tuple[Array, ...]:
+        return tuple(g for term in self.terms for g in term.pull_dense(G))
+
+    def push(self, direction: Matrix, V: Array) -> Array:
+        pairs = zip(self.terms, _parts(self.static, direction.parameters), strict=True)
+        first, *rest = (term.push(part, V) for term, part in pairs)
+        return sum(rest, start=first)
+
+    def pull_derivative(
+        self, direction: Matrix, left: Array, right: Array
+    ) -> tuple[Array, ...] | None:
+        results: list[Array] = []
+        for term, part in zip(self.terms, _parts(self.static, direction.parameters), strict=True):
+            own = term.pull_derivative(part, left, right)
+            results += [0 * p for p in part.parameters] if own is None else own
+        return tuple(results)
+
+    def __rmul__(self, factor: Any) -> "Sum":
+        return Sum(*(factor * term for term in self.terms))
+
+    __mul__ = __rmul__
+
+    def transposed(self) -> "Sum":
+        return Sum(*(term.T for term in self.terms))
+
+
+@final
+class Transpose(_Composite):
+    """The transpose of a matrix that has no shorter one; ``A.T`` makes it.
+
+    Parameters
+    ----------
+    matrix : matrix
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> normgrad.Diagonal(np.ones(2), shape=(2, 3)).T.shape
+    (3, 2)
+    """
+
+    def __init__(self, matrix: Matrix) -> None:
+        self._compose((matrix,))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        *batch, m, n = self.terms[0].shape
+        return (*batch, n, m)
+
+    def matmat(self, V: Array) -> Array:
+        return conj(self.terms[0].rmatmat(conj(V)))
+
+    def rmatmat(self, U: Array) -> Array:
+        return conj(self.terms[0].matmat(conj(U)))
+
+    def pull(self, left: Array, right: Array) -> tuple[Array, ...]:
+        # <left right^H, A^T> = <conj(right) left^T, A>
+        return self.terms[0].pull(conj(right), conj(left))
+
+    def push(self, direction: Matrix, V: Array) -> Array:
+        (part,) = _parts(self.static, direction.parameters)
+        return conj(self.terms[0].push_adjoint(part, conj(V)))
+
+    def pull_derivative(
+        self, direction: Matrix, left: Array, right: Array
+    ) -> tuple[Array, ...] | None:
+        (part,) = _parts(self.static, direction.parameters)
+        return self.terms[0].pull_derivative(part, conj(right), conj(left))
+
+    def transposed(self) -> Matrix:
+        return self.terms[0]
