@@ -25,13 +25,13 @@ from normgrad.norms import Norm
 __all__ = ["NormOfStructure", "StructuredDerivative"]
 
 
-class Scaled(NamedTuple):
+class _Scaled(NamedTuple):
     """Parameters with powers of two taken out, so that ``A = 2**sum(exponents) A_scaled``."""
 
     rows: tuple[Normalised, ...]
 
     @classmethod
-    def of(cls, embedding: Embedding, x: Array) -> "Scaled":
+    def of(cls, embedding: Embedding, x: Array) -> "_Scaled":
         scaling = embedding.kind.scaling
         if scaling == "none":
             return cls((Normalised(x, None, None),))
@@ -43,8 +43,8 @@ class Scaled(NamedTuple):
             rows = embedding.rows(rows[0])
         return embedding.at(rows)
 
-    def without_matrix(self) -> "Scaled":
-        return Scaled(tuple(row.without_matrix() for row in self.rows))
+    def without_matrix(self) -> "_Scaled":
+        return _Scaled(tuple(row.without_matrix() for row in self.rows))
 
     @property
     def exponent(self) -> Any:
@@ -86,13 +86,13 @@ class Scaled(NamedTuple):
                 x = xp.where(finite[..., None, None], x, float("nan"))
         return x
 
-    def direction(self, embedding: Embedding, E: Array) -> tuple["Scaled", Array, Any]:
+    def direction(self, embedding: Embedding, E: Array) -> tuple["_Scaled", Array, Any]:
         """Return a direction scaled like the parameters, and by another power of two.
 
         The results: which of its entries are finite, the scaled direction, that power.
         """
         each = embedding.kind.scaling == "each"
-        given = Scaled(tuple(map(normalise, embedding.rows(E) if each else [E])))
+        given = _Scaled(tuple(map(normalise, embedding.rows(E) if each else [E])))
         exponents = [
             _exponent(d) - _lead_of(_exponent(row), d)
             for d, row in zip(given.rows, self.rows, strict=True)
@@ -143,7 +143,7 @@ class StructuredDerivative:
 
     parameters: tuple[Array, ...]
     state: Any
-    scaled: Scaled
+    scaled: _Scaled
     embedding: Embedding
 
     def __call__(self, E: Array) -> Array:
@@ -181,14 +181,14 @@ class NormOfStructure(NormRule):
     def value(self, x: Array) -> Array:
         if self._is_empty(x):
             return namespace(x).sum(0 * real(x), axis=(-2, -1))
-        scaled = Scaled.of(self.embedding, x)
+        scaled = _Scaled.of(self.embedding, x)
         A = scaled.matrix(self.embedding)
         return scaled.value(self.structure(A).value(A))
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
         if self._is_empty(x):
             return self.value(x), namespace(x).zeros_like(x)
-        scaled = Scaled.of(self.embedding, x)
+        scaled = _Scaled.of(self.embedding, x)
         A = scaled.matrix(self.embedding)
         value, parts = self.structure(A).value_and_gradient(A)
         row = self.embedding.row(parts, tuple(x.shape[:-2]))
@@ -197,7 +197,7 @@ class NormOfStructure(NormRule):
     def derivative(self, x: Array) -> Derivative:
         if self._is_empty(x):
             return ZeroDerivative()
-        scaled = Scaled.of(self.embedding, x)
+        scaled = _Scaled.of(self.embedding, x)
         A = scaled.matrix(self.embedding)
         state = self.structure(A).derivative(A)
         return StructuredDerivative(A.parameters, state, scaled.without_matrix(), self.embedding)

@@ -20,6 +20,8 @@ __all__ = ["leading_triplets"]
 Product = Callable[[Array], Array]
 
 _LEADING = 1 / 8
+_UNKNOWN = 1e30
+"""A trace from which nothing follows, for a matrix of norm about 1."""
 
 
 def leading_triplets(A: Matrix, demand: Demand) -> Outcome:
@@ -46,7 +48,7 @@ def _tall(forth: Product, back: Product, A: Matrix, n: int, demand: Demand) -> O
 
     steps = min(max(n // 3, 20), n, 400)
     problem = Problem(product, n, start[:, 0], steps, 2 * demand.tie)
-    trace = math.inf if not is_traced(size) else xp.full_like(size, math.inf)
+    trace = _UNKNOWN if not is_traced(size) else xp.full_like(size, _UNKNOWN)
     found = largest_eigenvectors(problem, trace, demand.triplets)
     rows = found.rows
     if not is_traced(found.count):

@@ -67,7 +67,7 @@ class Diagonal(BlockMatrix):
                 f"a diagonal of {k} entries is that of matrices with min(m, n) = {k}; "
                 f"got shape {shape!r}"
             )
-        self._set((diagonal,), (int(m), int(n)))
+        self.set((diagonal,), (int(m), int(n)))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -141,11 +141,11 @@ class BlockDiagonal(BlockMatrix):
                         "all blocks must have the same batch axes; got shapes "
                         f"{[tuple(b.shape) for b in parameters]}"
                     )
-            self._set(parameters, "each")
+            self.set(parameters, "each")
         else:
             stack = as_array(blocks, "the blocks")
             check_axes(stack, 3, "the blocks")
-            self._set((stack,), "stack")
+            self.set((stack,), "stack")
 
     @property
     def ranks(self) -> tuple[int, ...]:

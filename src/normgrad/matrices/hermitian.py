@@ -25,7 +25,7 @@ class HermitianMatrix(Matrix):
             )
         if check:
             self.check(matrix)
-        self._set((matrix,))
+        self.set((matrix,))
 
     @staticmethod
     def check(matrix: Array) -> None:

@@ -48,7 +48,7 @@ class Kronecker(Matrix):
                 "a and b must have the same batch axes; got shapes "
                 f"{tuple(a.shape)} and {tuple(b.shape)}"
             )
-        self._set((a, b))
+        self.set((a, b))
 
     @property
     def shape(self) -> tuple[int, ...]:

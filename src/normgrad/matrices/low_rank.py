@@ -51,7 +51,7 @@ class LowRank(Matrix):
                 "left (..., m, r) and right (..., r, n) must have the same r and the same batch "
                 f"axes; got shapes {tuple(left.shape)} and {tuple(right.shape)}"
             )
-        self._set((left, right))
+        self.set((left, right))
 
     @property
     def shape(self) -> tuple[int, ...]:

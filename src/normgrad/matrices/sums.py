@@ -20,7 +20,7 @@ class Dense(Matrix):
     def __init__(self, matrix: Any) -> None:
         matrix = as_array(matrix, "a term")
         check_axes(matrix, 2, "a term")
-        self._set((matrix,))
+        self.set((matrix,))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -61,7 +61,7 @@ class _Composite(Matrix):
 
     def _compose(self, terms: Sequence[Matrix]) -> None:
         static = tuple((type(t), t.static, len(t.parameters)) for t in terms)
-        self._set(tuple(p for t in terms for p in t.parameters), static)
+        self.set(tuple(p for t in terms for p in t.parameters), static)
 
     @classmethod
     def portable(cls, static: Any) -> bool:
