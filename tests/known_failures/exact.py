@@ -94,6 +94,7 @@ THREE_V = np.array([[2, -1, 2], [2, 2, -1], [-1, 2, 2]]) / 3
 FOUR_U = np.eye(4) - np.full((4, 4), 0.5)
 POWERS_OF_I = np.array([1, 1j, -1, -1j, 1j, -1])
 FOUR_V = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
+ISSUE_MATRIX = np.array([[4.0, 1.0, 0.0], [1.0, 3.0, 1.0], [0.0, 1.0, 2.0]])
 
 
 @dataclasses.dataclass(frozen=True)
