@@ -64,7 +64,12 @@ def lift(spectrum: Spectrum, g: Array, curvature: Callable[[], Curvature]) -> Ar
         F *= g[..., None]
     else:
         at = curvature()
-        F = E * si * ((_sums(spectrum.s, g, at.slope) - at.differences(spectrum.s, g)) / 2)
+        gi, gj = g[..., :, None], g[..., None, :]
+        # of a pair of which one counts as zero, `at` has not the s with which M is made
+        P = namespace(g).where(
+            (gi == 0) ^ (gj == 0), divide(gi - gj, si - sj), at.differences(spectrum.s, g)
+        )
+        F = E * si * ((_sums(spectrum.s, g, at.slope) - P) / 2)
     if u.shape[0] < v.shape[0]:  # the defect is that of V: the same for the adjoint matrix
         return adjoint(v.expand(adjoint(u.scaled(g)) - u.expand_right(F)))
     return u.expand(adjoint(v.scaled(g)) - v.expand_right(F))
