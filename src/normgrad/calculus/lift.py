@@ -59,7 +59,7 @@ def lift(spectrum: Spectrum, g: Array, curvature: Callable[[], Curvature]) -> Ar
         return spectrum.lift(g)
     si, sj = spectrum.s[..., :, None], spectrum.s[..., None, :]
     if seen(namespace(g).all(g[..., :1] == g)):
-        F = si / (si + sj)
+        F = si / (si + namespace(g).where(sj > 0, sj, 1.0))
         F *= E  # in its own memory, where the library has such
         F *= g[..., None]
     else:

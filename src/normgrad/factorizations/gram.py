@@ -85,7 +85,7 @@ class Gram(Factorization):
             return Verdict(False, "small singular values need the SVD")
         if A.ndim == 2 and k < _PROBED and max(m, n) < 2 * k and not demand.named:
             return Verdict(False, f"for one matrix of {m} x {n} an SVD is as quick")
-        if m == n >= _PROBED and A.ndim == 2:
+        if m == n >= _PROBED and A.ndim == 2 and not demand.named:
             condition = _condition(A)
             ok = condition < _CONDITION
             if is_traced(condition):
@@ -154,12 +154,12 @@ def _corrected(A: Array) -> Outcome:
     """Return all triplets of a matrix of double precision, with the defect of U."""
     xp = namespace(A)
     s, V = _from_gram(adjoint(A) @ A, vectors=True)
-    ratio = s[..., -1] / s[..., 0]
+    ratio = divide(s[..., -1], s[..., 0], otherwise=1.0)  # (of a zero matrix all are equal)
     holds = ratio > 1 / _CONDITION
     if not is_traced(A):
         least = float(xp.min(ratio))
         if least > _WELL_CONDITIONED:
-            W = V / s[..., None, :]
+            W = V * divide(xp.ones_like(s), s)[..., None, :]
             reason = f"the smallest singular value is {least:.1e} of the largest"
             return Outcome(Spectrum(Image(A, W), s, Columns(V), complete=False), True, reason)
         if not xp.any(holds):
@@ -168,7 +168,7 @@ def _corrected(A: Array) -> Outcome:
     s = xp.linalg.vector_norm(U, axis=-2)
     U /= xp.where(s > 0, s, 1.0)[..., None, :]  # in its own memory, where the library has such
     E = adjoint(U) @ U
-    E -= identity(E.shape[-1], E)
+    E -= identity(E.shape[-1], E) * xp.astype(s > 0, s.dtype)[..., None]
     defect = frobenius(E)
     holds = holds & (defect <= _DEFECT)
     reason = f"U is orthonormal to {_DEFECT:g}"

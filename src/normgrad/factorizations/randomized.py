@@ -8,9 +8,11 @@ so that ``A = U S V^H + (I - Q Q^H) A``. The remainder is computed, not estimate
 ``rho = |A - Q B|_F / |A|_F`` at rounding level the triplets are as accurate as those of a
 backward stable SVD, and the nuclear norm is off by at most ``sqrt(n) rho |A|_F``. Ten columns
 (one, where the user asked for a sketch) must be left over, where the singular values are
-rounding errors: only then is the rank certain to have been reached.
+rounding errors: only then is the rank certain to have been reached. If k is the size of the
+smaller side nothing is left out, whatever the rank.
 
-k doubles from 32 on. What is captured of ``|A|_F^2`` tells early whether that is worth while.
+k doubles from 32 on. What is captured of ``|A|_F^2`` tells early whether that is worth while;
+where the user asked for a sketch, k doubles until the test is passed.
 
 References
 ----------
@@ -23,6 +25,7 @@ from typing import Any, final
 from normgrad.arithmetic import (
     Array,
     adjoint,
+    divide,
     frobenius,
     gaussian,
     is_traced,
@@ -68,37 +71,52 @@ class RangeFinder(Factorization):
         return Verdict(True, "the rank is low")
 
     def factorize(self, A: Array, demand: Demand) -> Outcome:
-        xp, k = namespace(A), min(A.shape)
-        allowed = demand.rank if demand.named else 16 * machine_epsilon(A)
-        most = max(k - 1, 1) if demand.named else k // (16 if is_traced(A) else 8)
+        k = min(A.shape)
+        most = k if demand.named else k // (16 if is_traced(A) else 8)
         columns = most if is_traced(A) else min(_FIRST, most)
         norm = frobenius(A)
         while True:
-            Q, _ = xp.linalg.qr(A @ gaussian((A.shape[1], columns), A))
-            if demand.named:  # a power step: the error is then that of the best approximation
-                P, _ = xp.linalg.qr(adjoint(A) @ Q)
-                Q, _ = xp.linalg.qr(A @ P)
-            B = adjoint(Q) @ A
-            if is_traced(A):
-                break
-            captured = min(float(frobenius(B) / norm) ** 2, 1.0)
-            if 1 - captured < 1e-3 or columns == most:
-                break
-            if not demand.named and columns > 1.5 * most * captured:
-                share = f"{columns} columns capture {captured:.0%} of the squared norm"
-                return Outcome(None, False, share)
+            Q, B = _sketch(A, columns, power_step=demand.named)
+            if is_traced(A) or columns == most:
+                return _tested(A, Q, B, norm, demand)
+            if demand.named:
+                outcome = _tested(A, Q, B, norm, demand)
+                if outcome.holds:
+                    return outcome
+            else:
+                captured = min(float(divide(frobenius(B), norm, otherwise=1.0)) ** 2, 1.0)
+                if 1 - captured < 1e-3:
+                    return _tested(A, Q, B, norm, demand)
+                if columns > 1.5 * most * captured:
+                    share = f"{columns} columns capture {captured:.0%} of the squared norm"
+                    return Outcome(None, False, share)
             columns = min(2 * columns, most)
-        rho = frobenius(A - Q @ B) / norm
-        W, s, Vh = thin_svd(B)
-        rank = xp.sum(xp.astype(s > demand.rank * s[0], xp.int32))
-        spare = 1 if demand.named else _SPARE
-        holds: Any = (rho <= allowed) & (rank <= columns - spare)
-        spectrum = Spectrum(Image(Q, W), s, Columns(adjoint(Vh)), complete=False)
-        if is_traced(A):
-            return Outcome(spectrum, holds, f"a sketch of {columns} columns leaves nothing")
-        error = k**0.5 * number(rho * norm) / max(number(xp.sum(s)), 1e-300)
-        reason = (
-            f"{columns} columns leave {number(rho):.1e} of the norm, "
-            f"the nuclear norm is certain to {error:.1e}"
-        )
-        return Outcome(spectrum, bool(holds), reason)
+
+
+def _sketch(A: Array, columns: int, *, power_step: bool) -> tuple[Array, Array]:
+    """Return Q and B; with a power step the error is about that of the best approximation."""
+    qr = namespace(A).linalg.qr
+    Q, _ = qr(A @ gaussian((A.shape[1], columns), A))
+    if power_step:
+        P, _ = qr(adjoint(A) @ Q)
+        Q, _ = qr(A @ P)
+    return Q, adjoint(Q) @ A
+
+
+def _tested(A: Array, Q: Array, B: Array, norm: Array, demand: Demand) -> Outcome:
+    xp, k, columns = namespace(A), min(A.shape), Q.shape[1]
+    allowed = demand.rank if demand.named else 16 * machine_epsilon(A)
+    rho = divide(frobenius(A - Q @ B), norm)
+    W, s, Vh = thin_svd(B)
+    rank = xp.sum(xp.astype(s > demand.rank * s[0], xp.int32))
+    spare = 0 if columns == k else 1 if demand.named else _SPARE
+    holds: Any = (rho <= allowed) & (rank <= columns - spare)
+    spectrum = Spectrum(Image(Q, W), s, Columns(adjoint(Vh)), complete=False)
+    if is_traced(A):
+        return Outcome(spectrum, holds, f"a sketch of {columns} columns leaves nothing")
+    error = k**0.5 * number(rho * norm) / max(number(xp.sum(s)), 1e-300)
+    reason = (
+        f"{columns} columns leave {number(rho):.1e} of the norm, "
+        f"the nuclear norm is certain to {error:.1e}"
+    )
+    return Outcome(spectrum, bool(holds), reason)
