@@ -218,3 +218,19 @@ def test_inf_in_another_line_is_not_forgotten() -> None:
     for batch in (np.stack([M, np.eye(2)]), np.stack([M, np.eye(2) * 1e-200])):
         assert np.isinf(normgrad.matrix_norm(batch, -1)[0])
         assert np.all(np.isnan(normgrad.grad(batch, -1)[0]))
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray, jnp.asarray])
+@pytest.mark.parametrize("axis", [(-2, -1), (0, 1), (0, -1)])
+def test_a_float_axis_is_refused_though_its_integers_were_seen(axis: Any, library: Any) -> None:
+    """Python takes 1 and 1.0 for the same key."""
+    x = library(np.ones((3, 2)))
+    for norm in (normgrad.matrix_norm, normgrad.value_and_grad, normgrad.spectral_norm):
+        norm(x, axis=axis)
+        norm(x, axis=tuple(map(np.int64, axis)))
+        for wrong in ((float(axis[0]), axis[1]), (axis[0], float(axis[1]))):
+            with pytest.raises(TypeError, match="pair of integers"):
+                norm(x, axis=wrong)
+        for wrong in ((), axis[:1], {}, {0: 1}):
+            with pytest.raises((TypeError, ValueError), match="pair of integers"):
+                norm(x, axis=wrong)

@@ -139,11 +139,14 @@ def prepared(x: Any, ord: Any, axis: Any, method: str) -> tuple[Engine, NormRule
         return None
     try:
         # (equal numbers of several types are equal keys: 1, 1.0 and True)
-        key = type(x), x.dtype, x.shape, getattr(x, "layout", None), ord, type(ord), axis, method
+        key = (
+            type(x), x.dtype, x.shape, getattr(x, "layout", None),
+            ord, type(ord), axis, type(axis[0]), type(axis[1]), method,
+        )  # fmt: skip
         return _PREPARED[key]
     except KeyError:
         pass
-    except (AttributeError, TypeError):  # not an array, or not hashable
+    except (AttributeError, TypeError, IndexError):  # not an array, not hashable, no pair
         return None
     argument = argument_of(x, axis)
     plain = isinstance(argument, Argument) and argument.x is x and argument.dtype in _NATIVE
