@@ -33,6 +33,13 @@ __all__ = ["value", "value_and_gradient"]
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
+_keeps_graph = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)
+
+
+def _is_graph_kept() -> bool:
+    """Whether the backward that runs was told to retain the graph; PyTorch 2.4 does not say."""
+    return torch.compiler.is_compiling() or _keeps_graph()
+
 
 def _computed(rule: NormRule, x: Any) -> tuple[Any, Any]:
     """Return value and gradient; of a small tensor by NumPy, whose calls cost less."""
@@ -146,7 +153,7 @@ class _Norm(torch.autograd.Function):
     """(x) -> value in reverse mode; the gradient becomes a node only if it is differentiated.
 
     G is kept beside the saved tensors, because x may change in place before the first
-    derivative. So it lives as long as the value does, and a second backward is not refused.
+    derivative; it goes with them when the graph is freed.
     """
 
     @staticmethod
@@ -160,6 +167,10 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, value_bar: Any) -> Any:
         G = ctx.G
+        if G is None:
+            return ctx.saved_tensors  # PyTorch refuses: the graph has been freed
+        if not _is_graph_kept():
+            ctx.G = None
         if torch.is_grad_enabled():
             if ctx.memory is None:
                 ctx.memory = Memory(ctx.rule, G)
