@@ -122,3 +122,22 @@ def test_when_divide_and_conquer_fails(rng: Any, monkeypatch: Any) -> None:
         np.testing.assert_allclose(value, expected[0], rtol=1e-13)
         np.testing.assert_allclose(G, expected[1], atol=1e-13)
         monkeypatch.setattr(np.linalg, "svd", svd)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_a_flat_spectrum_is_not_sketched(library: str, rng: Any, monkeypatch: Any) -> None:
+    """Four random vectors tell that the rank is not low; of a low one they tell nothing else."""
+    from normgrad.factorizations import randomized
+
+    def refuse(*args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("a sketch was made")
+
+    monkeypatch.setattr(randomized, "_sketch", refuse)
+    full, low = rng.standard_normal((400, 450)), rng.standard_normal((400, 30))
+    expected = np.linalg.svd(full, compute_uv=False).sum()
+    for scale in (1.0, 1e-300, 1e300):
+        value = normgrad.matrix_norm(LIBRARIES[library](full * scale), "nuc")
+        assert float(value) == pytest.approx(expected * scale, rel=1e-13)
+    normgrad.matrix_norm(LIBRARIES[library](full + 1j * full[::-1]), "nuc")
+    with pytest.raises(AssertionError, match="a sketch was made"):
+        normgrad.matrix_norm(LIBRARIES[library](low @ low.T), "nuc")

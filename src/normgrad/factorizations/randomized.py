@@ -11,8 +11,10 @@ backward stable SVD, and the nuclear norm is off by at most ``sqrt(n) rho |A|_F`
 rounding errors: only then is the rank certain to have been reached. If k is the size of the
 smaller side nothing is left out, whatever the rank.
 
-k doubles from 32 on. What is captured of ``|A|_F^2`` tells early whether that is worth while;
-where the user asked for a sketch, k doubles until the test is passed.
+A rank of r needs ``sum s^4 >= (sum s^2)^2 / r``, and ``sum s^4 = |A^H A|_F^2`` is had from four
+random vectors: a flat spectrum is not sketched at all. k doubles from 32 on. What is captured of
+``|A|_F^2`` tells early whether that is worth while; where the user asked for a sketch, k doubles
+until the test is passed.
 
 References
 ----------
@@ -75,6 +77,10 @@ class RangeFinder(Factorization):
         most = k if demand.named else k // (16 if is_traced(A) else 8)
         columns = most if is_traced(A) else min(_FIRST, most)
         norm = frobenius(A)
+        if not demand.named and not is_traced(A):
+            count = _participation(A, norm)
+            if count > 2 * most:
+                return Outcome(None, False, f"about {count:.0f} singular values share the norm")
         while True:
             Q, B = _sketch(A, columns, power_step=demand.named)
             if is_traced(A) or columns == most:
@@ -91,6 +97,13 @@ class RangeFinder(Factorization):
                     share = f"{columns} columns capture {captured:.0%} of the squared norm"
                     return Outcome(None, False, share)
             columns = min(2 * columns, most)
+
+
+def _participation(A: Array, norm: Array) -> float:
+    """Return an estimate of ``(sum s^2)^2 / sum s^4``, at most the rank."""
+    W = gaussian((A.shape[1], 4), A)
+    Y = A @ (W / frobenius(W)) / norm
+    return 1 / (A.shape[1] * float(frobenius(adjoint(Y) @ A) / norm) ** 2)
 
 
 def _sketch(A: Array, columns: int, *, power_step: bool) -> tuple[Array, Array]:
