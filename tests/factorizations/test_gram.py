@@ -1,5 +1,6 @@
 """Gram matrices: what is corrected, and by how much."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -25,3 +26,31 @@ def test_correction_where_small_values_count_as_zero(
     norm = normgrad.Nuclear(rank_tol=rank_tol)
     G = normgrad.grad(LIBRARIES[library](A), norm, method="gram")
     np.testing.assert_allclose(np.asarray(G), U[:, kept] @ V[:, kept].T, atol=3e-14)
+
+
+@pytest.mark.parametrize("library", list(LIBRARIES))
+@pytest.mark.parametrize("shape", [(130, 60), (60, 130), (2, 40, 30)], ids=str)
+@pytest.mark.parametrize("ord", ["nuc", normgrad.Schatten(1.5)], ids=str)
+def test_correction_of_complex_matrices(ord: Any, shape: Any, library: str, rng: Any) -> None:
+    *batch, m, n = shape
+    k, p = min(m, n), getattr(ord, "p", 1)
+    s = np.geomspace(1, 1e-3, k)
+    U, V = orthonormal(rng, m, k, is_complex=True), orthonormal(rng, n, k, is_complex=True)
+    A = np.array(np.broadcast_to((U * s) @ V.conj().T, (*batch, m, n)))
+    G = normgrad.grad(LIBRARIES[library](A), ord)
+    assert normgrad.explain(LIBRARIES[library](A), ord).factorization == "gram"
+    exact = (U * (s / np.sum(s**p) ** (1 / p)) ** (p - 1)) @ V.conj().T
+    np.testing.assert_allclose(np.asarray(G), np.broadcast_to(exact, shape), atol=1e-13)
+
+
+def test_peak_memory_of_the_correction(rng: Any) -> None:
+    """U, V, the defect, the corrected core and two temporaries, each of the size of A."""
+    n = 300
+    U, V = orthonormal(rng, n, n), orthonormal(rng, n, n)
+    A = (U * np.geomspace(1, 1e-3, n)) @ V.T
+    assert normgrad.explain(A, "nuc").factorization == "gram"
+    tracemalloc.start()
+    normgrad.value_and_grad(A, "nuc")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 6.3 * A.nbytes

@@ -58,21 +58,20 @@ def lift(spectrum: Spectrum, g: Array, curvature: Callable[[], Curvature]) -> Ar
     if E is None:
         return spectrum.lift(g)
     si, sj = spectrum.s[..., :, None], spectrum.s[..., None, :]
-    if seen(namespace(g).all(g[..., :1] == g)):
-        F = si / (si + namespace(g).where(sj > 0, sj, 1.0))
-        F *= E  # in its own memory, where the library has such
-        F *= g[..., None]
+    xp = namespace(g)
+    if seen(xp.all(g[..., :1] == g)):
+        core = E * (si / (si + xp.where(sj > 0, sj, 1.0)))
+        core *= -g[..., None]  # in its own memory, where the library has such
     else:
         at = curvature()
         gi, gj = g[..., :, None], g[..., None, :]
         # of a pair of which one counts as zero, `at` has not the s with which M is made
-        P = namespace(g).where(
-            (gi == 0) ^ (gj == 0), divide(gi - gj, si - sj), at.differences(spectrum.s, g)
-        )
-        F = E * si * ((_sums(spectrum.s, g, at.slope) - P) / 2)
+        P = xp.where((gi == 0) ^ (gj == 0), divide(gi - gj, si - sj), at.differences(spectrum.s, g))
+        core = E * (si * ((P - _sums(spectrum.s, g, at.slope)) / 2))
+    core += identity(g.shape[-1], g) * g[..., None]
     if u.shape[0] < v.shape[0]:  # the defect is that of V: the same for the adjoint matrix
-        return adjoint(v.expand(adjoint(u.scaled(g)) - u.expand_right(F)))
-    return u.expand(adjoint(v.scaled(g)) - v.expand_right(F))
+        return adjoint(v.expand(u.expand_right(core)))
+    return u.expand(v.expand_right(core))
 
 
 def _sums(s: Array, g: Array, slope: Array) -> Array:
