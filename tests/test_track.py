@@ -102,28 +102,3 @@ def test_a_state_of_another_kind_is_taken_for_what_it_is(rng: Any) -> None:
         assert after.dtype == A.dtype
     mixed, _, _ = normgrad.track(torch.asarray(A), normgrad.track(A)[2])
     assert float(mixed) == pytest.approx(np.linalg.norm(A, 2), rel=1e-13)
-
-
-@pytest.mark.parametrize("library", list(LIBRARIES))
-@pytest.mark.parametrize("ord", ["fro", "nuc", 1])
-def test_linearize(library: str, ord: Any, rng: Any) -> None:
-    """The products of `hvp`, for one factorization."""
-    A, E, F = rng.standard_normal((3, 6, 5)).astype(np.float32)
-    array = LIBRARIES[library]
-    gradient, product = normgrad.linearize(array(A), ord)
-    np.testing.assert_allclose(np.asarray(gradient), normgrad.grad(A, ord), atol=2e-6)
-    for D in (E, F):
-        received = np.asarray(product(array(D)))
-        np.testing.assert_allclose(received, normgrad.hvp(A, D, ord), atol=2e-5)
-    with pytest.raises(ValueError, match="shape"):
-        product(array(E.T))
-
-
-def test_linearize_factorizes_once(rng: Any, monkeypatch: Any) -> None:
-    svd, calls = np.linalg.svd, []
-    monkeypatch.setattr(np.linalg, "svd", lambda *a, **k: calls.append(a) or svd(*a, **k))
-    _, product = normgrad.linearize(rng.standard_normal((30, 25)), "nuc")
-    before = len(calls)
-    for _ in range(3):
-        product(rng.standard_normal((30, 25)))
-    assert len(calls) == before

@@ -194,7 +194,7 @@ def linearize(
     r"""Return the gradient of a norm, and its derivative as a function of a direction.
 
     For many Hessian-vector products at one matrix, as in Newton-CG or Lanczos' method on
-    the Hessian: the matrix is factorized once for all of them.
+    the Hessian: the matrix is factorized once for all of them and the gradient.
 
     Parameters
     ----------
@@ -223,12 +223,12 @@ def linearize(
     """
     argument = argument_of(x, axis)
     rule = norm_rule(argument, ord, method)
-    hessian = argument.engine.hessian(rule, argument.x)
+    G, hessian = argument.engine.linearize(rule, argument.x)
 
     def product(direction: Any) -> Array:
         return argument.like_matrix(hessian(with_direction(x, direction, axis)[1]))
 
-    return argument.like_matrix(argument.engine.value_and_gradient(rule, argument.x)[1]), product
+    return argument.like_matrix(G), product
 
 
 def explain(

@@ -86,12 +86,16 @@ class NormByEntries(NormRule):
         both: tuple[Array, Array] = branch(_all_safe(value), direct, scaling, A)
         return both
 
-    def derivative(self, A: Array) -> Derivative:
+    def derivative(self, A: Array) -> EntrywiseDerivative:
         tie = tolerances(self.norm, A).tie
         scaled = normalise(A)
         value = self.norm.of_entries(scaled.matrix)
         G = self.norm.gradient(scaled.matrix, value, tie)
         return EntrywiseDerivative(self.norm, tie, scaled, value, G)
+
+    def linearized(self, A: Array) -> tuple[Array, Array, Derivative]:
+        at = self.derivative(A)
+        return at.scaled.value(at.value), restore(at.G, (at.scaled, 0)), at
 
 
 @final

@@ -146,6 +146,21 @@ class NormBySingularValues(_BySingularValues, NormRule):
         lifted = self.at(scaled.matrix, derivative, complete=True)
         return SpectralDerivative(lifted, scaled.without_matrix(), -1)
 
+    def linearized(self, A: Array) -> tuple[Array, Array, Derivative]:
+        if _is_empty(A):
+            return *self.value_and_gradient(A), ZeroDerivative()
+
+        def everything(at: _Seen) -> tuple[Array, Array, LiftDerivative]:
+            curvature = self.norm.curvature(at.s, at.tie)
+            G = lift(at.spectrum, curvature.g, lambda: curvature)
+            lifted = LiftDerivative.at(at.spectrum, at.s, curvature)
+            return self.norm.value(at.spectrum.s), G, lifted
+
+        scaled = normalise(A)
+        value, G, lifted = self.at(scaled.matrix, everything, complete=True)
+        derivative = SpectralDerivative(lifted, scaled.without_matrix(), -1)
+        return scaled.value(value), restore(G, (scaled, 0)), derivative
+
 
 @final
 @dataclass(frozen=True)

@@ -63,6 +63,10 @@ class NormRule(Rule):
     def derivative(self, A: Array) -> Derivative:
         """Return the derivative of the gradient, the Hessian."""
 
+    @abstractmethod
+    def linearized(self, A: Array) -> tuple[Array, Array, Derivative]:
+        """Return value, gradient and the derivative of the gradient, from one factorization."""
+
 
 class ProxRule(Rule):
     """A proximal map ``argmin_X t ||X|| + ||X - A||_F^2 / 2``, t of shape (...)."""

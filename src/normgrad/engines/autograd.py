@@ -20,15 +20,23 @@ __all__ = ["ENGINE", "AutogradEngine"]
 
 
 class _Point:
-    """What has been computed for one call: gradient and derivative, each at most once."""
+    """What has been computed for one call: gradient and derivative, each at most once.
 
-    def __init__(self, rule: Any) -> None:
+    If `linearized`, both are computed together.
+    """
+
+    def __init__(self, rule: Any, *, linearized: bool = False) -> None:
         self.rule = rule
+        self.linearized = linearized
         self._gradient_at: Any = (None, None)
         self._derivative_at: Any = (None, None)
 
     def value(self, x: Array) -> Array:
-        value, G = NUMPY.value_and_gradient(self.rule, x)
+        if self.linearized:
+            value, G, derivative = NUMPY.linearized(self.rule, x)
+            self._derivative_at = (x, derivative)
+        else:
+            value, G = NUMPY.value_and_gradient(self.rule, x)
         self._gradient_at = (x, G)
         return value
 
@@ -176,6 +184,10 @@ class AutogradEngine(Engine):
     def hessian(self, rule: NormRule, x: Array) -> Callable[[Array], Array]:
         point = _Point(rule)
         return lambda E: _derivative(E, point, x)
+
+    def linearize(self, rule: NormRule, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+        point = _Point(rule, linearized=True)
+        return _gradient(x, point), lambda E: _derivative(E, point, x)
 
     def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
         return NUMPY.track(rule, getval(x), state)

@@ -78,6 +78,10 @@ class Engine(ABC):
         """
 
     @abstractmethod
+    def linearize(self, rule: NormRule, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+        """Return the gradient and the `hessian` at `x`, from one factorization for both."""
+
+    @abstractmethod
     def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
         """Return value, gradient and state as numbers that are not differentiable."""
 

@@ -11,6 +11,7 @@ from typing import Any, final
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
 
@@ -161,6 +162,26 @@ def _hessian_product(rule: NormRule, x: Array, E: Array) -> Array:
     return _bind(_run(rule, "derivative", _guard(x)), E)
 
 
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def _linearized(rule: NormRule, x: Array) -> Any:
+    return _run(rule, "linearized", x)
+
+
+@_linearized.defjvp
+def _linearized_jvp(rule: NormRule, primals: Any, tangents: Any) -> Any:
+    value, G, derivative = _linearized(rule, *primals)
+    # the zeros stop whoever wants the derivative of the derivative
+    zeros = jax.tree.map(_zero_tangent, derivative)
+    dG = _bind(derivative, *tangents)
+    return (value, G, derivative), (real_inner(G, *tangents), dG, zeros)
+
+
+def _zero_tangent(x: Array) -> Any:
+    if jnp.issubdtype(x.dtype, jnp.inexact):
+        return jnp.zeros_like(x)
+    return np.zeros(x.shape, jax.dtypes.float0)
+
+
 # --- proximal maps ---
 
 
@@ -221,6 +242,10 @@ class JaxEngine(Engine):
     def hessian(self, rule: NormRule, x: Array) -> Callable[[Array], Array]:
         derivative = _run(rule, "derivative", _guard(x))
         return lambda E: _bind(derivative, E)
+
+    def linearize(self, rule: NormRule, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+        _, G, derivative = _linearized(rule, x)
+        return G, lambda E: _bind(derivative, E)
 
     def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
         return _compiled(rule, "track", jax.lax.stop_gradient(x), state)

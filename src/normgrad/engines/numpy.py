@@ -76,6 +76,10 @@ class NumpyEngine(Engine):
         derivative = self.derivative(rule, x)
         return lambda E: self.apply(derivative, E)
 
+    def linearize(self, rule: NormRule, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+        _, G, derivative = self.linearized(rule, x)
+        return G, lambda E: self.apply(derivative, E)
+
     def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
         with np.errstate(all="ignore"):
             return rule.track(x, state)
@@ -88,6 +92,11 @@ class NumpyEngine(Engine):
         """Return the derivative that the rule has at `operands`."""
         with np.errstate(all="ignore"):
             return rule.derivative(*operands)
+
+    def linearized(self, rule: NormRule, x: Array) -> tuple[Array, Array, Derivative]:
+        """Return value, gradient and its derivative."""
+        with np.errstate(all="ignore"):
+            return rule.linearized(x)
 
     def apply(self, derivative: Derivative, E: Array) -> Array:
         """Return the derivative in the direction E."""

@@ -82,6 +82,11 @@ class TorchEngine(Engine):
         memory = torch_derivative.Memory(rule)
         return lambda E: torch_derivative.derivative(memory, E, x)
 
+    def linearize(self, rule: NormRule, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+        if _is_symbolic(x):  # (operators return tensors alone: two factorizations)
+            return self.value_and_gradient(rule, x)[1], self.hessian(rule, x)
+        return torch_norm.linearize(rule, x)
+
     def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
         return rule.track(x.detach(), state)
 

@@ -52,26 +52,31 @@ def with_outer_tangents(f: Callable[..., Any], a: Any, *rest: Any) -> Any:
 
 
 class Memory:
-    """The derivative at the point of one node of the graph: factorized once, at first use."""
+    """The derivative at the point of one node of the graph: factorized once, at first use.
 
-    def __init__(self, rule: Any, gradient: Any = None) -> None:
+    If `linearized`, the gradient comes from the same factorization.
+    """
+
+    def __init__(self, rule: Any, gradient: Any = None, *, linearized: bool = False) -> None:
         self.rule = rule
         self.gradient = gradient
+        self.linearized = linearized
         self._key: Any = None
         self._kept: Any = None
 
     def value_and_gradient(self, x: Any) -> tuple[Any, Any]:
         """Return both; the value is not used where the gradient is known."""
+        if self.linearized:
+            value, G, derivative = self.rule.linearized(x)
+            self._key, self._kept = _identity([x]), (derivative, None)
+            return value, G
         if self.gradient is None:
             return self.rule.value_and_gradient(x)
         return x.new_empty(()), self.gradient.clone()
 
     def derivative(self, *operands: Any) -> tuple[Derivative, Any]:
         """Return the derivative in the matrix, and that in t (None for a norm)."""
-        key = [
-            (x.data_ptr(), x.shape, x.stride(), None if x.is_inference() else x._version)
-            for x in operands
-        ]
+        key = _identity(operands)
         if key != self._key:
             if isinstance(self.rule, ProxRule):
                 self._kept = self.rule.derivative(*operands)
@@ -84,6 +89,14 @@ class Memory:
     def apply(self, E: Any, *operands: Any) -> Any:
         """Return the derivative in the matrix, in the direction E."""
         return self.derivative(*operands)[0](E)
+
+
+def _identity(operands: Any) -> Any:
+    """Return what changes with the operands, or with what is in them."""
+    return [
+        (x.data_ptr(), x.shape, x.stride(), None if x.is_inference() else x._version)
+        for x in operands
+    ]
 
 
 def mapped_first(x: Any, dim: int | None, size: int) -> Any:

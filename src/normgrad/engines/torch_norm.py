@@ -10,6 +10,7 @@ Where reverse mode alone is on, `_Norm` does with one node, at half the overhead
 native to the rules, so every `vmap` rule moves the mapped axis to the front.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ from normgrad.engines.torch_derivative import (
     with_outer_tangents,
 )
 
-__all__ = ["value", "value_and_gradient"]
+__all__ = ["linearize", "value", "value_and_gradient"]
 
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
@@ -200,3 +201,9 @@ def value_and_gradient(rule: NormRule, x: Any) -> tuple[Any, Any]:
         return _computed(rule, x)
     G, known = _Gradient.apply(x, Memory(rule))
     return _Value.apply(x, G, known), G
+
+
+def linearize(rule: NormRule, x: Any) -> tuple[Any, Callable[[Any], Any]]:
+    """Return the gradient and its derivative, from one factorization."""
+    memory = Memory(rule, linearized=True)
+    return _Gradient.apply(x, memory)[0], lambda E: derivative(memory, E, x)
