@@ -194,6 +194,9 @@ class NormOfStructure(NormRule):
         row = self.embedding.row(parts, tuple(x.shape[:-2]))
         return scaled.value(value), scaled.gradient(row, self.embedding)
 
+    def linearized(self, x: Array) -> tuple[Array, Array, Derivative]:
+        return (*self.value_and_gradient(x), self.derivative(x))
+
     def derivative(self, x: Array) -> Derivative:
         if self._is_empty(x):
             return ZeroDerivative()
