@@ -66,14 +66,14 @@ def _without_ties(problem: Problem, run: Run, start: Array) -> tuple[bool, int]:
     rounding brings that eigenvector in: by the time one converges to r, eps of the other has
     grown to eps/r. (In the first run's last vectors the two may be mixed.)
     """
-    q, kept = run.q, int(run.j)
+    basis, kept = run.basis, int(run.basis.j)
     while kept > 1:
-        _, y = ritz(problem, run.alpha, run.beta, kept, len(run.theta))
-        least = run.beta[kept - 1] * abs(y[-1]).min() / run.theta[0]
+        _, y = ritz(problem, basis, kept, len(run.theta))
+        least = basis.beta[kept - 1] * abs(y[-1]).min() / run.theta[0]
         if least >= machine_epsilon(problem.model) ** 0.5:
             break
         kept = 3 * kept // 4
-    search = Search(q, run.theta, kept, CONVERGED, 0)
+    search = Search(basis.q, run.theta, kept, CONVERGED, 0)
     reference = run.theta[-1] * (1 - problem.tie)
     second = run_from(problem, search, start, 1, reference)
     # converged to r, with a gap g, it can have missed a tie only if its start had a component
@@ -85,7 +85,7 @@ def _without_ties(problem: Problem, run: Run, start: Array) -> tuple[bool, int]:
 
 def _found(search: Search, run: Run, X: Array) -> Search:
     """Return the search with the Ritz vectors X of a run after the vectors found before."""
-    q, count, theta = run.q, search.count, search.theta
+    q, count, theta = run.basis.q, search.count, search.theta
     for i in range(X.shape[0]):
         q, theta = put(q, count + i, X[i]), put(theta, count + i, run.theta[i])
     return Search(q, theta, count + X.shape[0], run.status, search.products + run.steps)
@@ -149,7 +149,7 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
         def leave(run: Run) -> Search:
             status = integer(xp.where(run.status == FAILED, FAILED, EXCLUDED))
             products = search.products + run.steps
-            return search._replace(q=run.q, status=status, products=products)
+            return search._replace(q=run.basis.q, status=status, products=products)
 
         return when(tied, lambda run: _found(search, run, ritz_vectors(problem, run)), leave, run)
 

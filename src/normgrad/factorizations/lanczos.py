@@ -25,7 +25,7 @@ from typing import Any, final
 from normgrad.arithmetic import (
     Array,
     adjoint,
-    conj,
+    conjugation,
     divide,
     double,
     frobenius,
@@ -124,12 +124,13 @@ def normal_equations(A: Array, tie: float, tol: float) -> Problem:
 
 def _problem(A: Array, wide: bool, scale: Any, tie: float) -> Problem:
     """Return the problem of the eigenvectors of ``A^H A``, or ``A A^H`` for a wide A."""
+    bar = conjugation(A)
 
     def forth(v: Array) -> Array:
         return A @ v
 
     def back(u: Array) -> Array:  # A^H u, without a transposed copy of A
-        return conj(conj(u) @ A)
+        return bar(bar(u) @ A)
 
     first, second = (back, forth) if wide else (forth, back)
 
