@@ -57,7 +57,7 @@ class Eigenvectors(NamedTuple):
     products: Any
 
 
-def _without_ties(problem: Problem, run: Run, start: Array) -> tuple[bool, int]:
+def _without_ties(problem: Problem, run: Run, start: Array) -> tuple[Any, Any]:
     """Return whether a second run shows that nothing is tied with what the first has found.
 
     The eigenvector of a tie is orthogonal to the Krylov space of the first run, so that M may
@@ -66,21 +66,21 @@ def _without_ties(problem: Problem, run: Run, start: Array) -> tuple[bool, int]:
     rounding brings that eigenvector in: by the time one converges to r, eps of the other has
     grown to eps/r. (In the first run's last vectors the two may be mixed.)
     """
-    basis, kept = run.basis, int(run.basis.j)
-    while kept > 1:
-        _, y = ritz(problem, basis, kept, len(run.theta))
-        least = basis.beta[kept - 1] * abs(y[-1]).min() / run.theta[0]
-        if least >= machine_epsilon(problem.model) ** 0.5:
-            break
-        kept = 3 * kept // 4
-    search = Search(basis.q, run.theta, kept, CONVERGED, 0)
-    reference = run.theta[-1] * (1 - problem.tie)
-    second = run_from(problem, search, start, 1, reference)
+    basis, theta = run.basis, run.theta
+
+    def mixed(kept: Any) -> Any:
+        _, y = ritz(problem, basis, kept, len(theta))
+        residual = basis.beta[kept - 1] * abs(y[kept - 1]).min()
+        return (kept > 1) & (residual < machine_epsilon(problem.model) ** 0.5 * theta[0])
+
+    kept = while_loop(mixed, lambda kept: 3 * kept // 4, basis.j)
+    reference = theta[-1] * (1 - problem.tie)
+    second = run_from(problem, Search(basis.q, theta, kept, CONVERGED, 0), start, 1, reference)
     # converged to r, with a gap g, it can have missed a tie only if its start had a component
     # of r/g in it
     gap = 1 - second.theta[0] / reference
-    apart = second.status == CONVERGED and gap >= 1e3 * problem.accuracy
-    return bool(second.status == EXCLUDED or apart), int(second.steps)
+    apart = (second.status == CONVERGED) & (gap >= 1e3 * problem.accuracy)
+    return (second.status == EXCLUDED) | apart, second.steps
 
 
 def _found(search: Search, run: Run, X: Array) -> Search:
@@ -158,13 +158,18 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
     X = ritz_vectors(problem, run)
     if len(run.theta) < wanted:  # the space was exhausted before
         run = run._replace(status=FAILED)
-    if is_traced(X) or run.status != CONVERGED or not possible(run.theta):
-        search = _found(search, run, X)
-    else:
-        alone, steps = _without_ties(problem, run, starts[1])
-        search = _found(search, run, X)
-        status = EXCLUDED if alone else CONVERGED
-        search = search._replace(status=status, products=search.products + steps)
+
+    def alone(run: Run) -> Any:
+        return _without_ties(problem, run, starts[1])
+
+    def unknown(run: Run) -> Any:
+        return run.status < 0, 0 * run.steps
+
+    worth = (run.status == CONVERGED) & possible(run.theta)
+    excluded, steps = when(worth, alone, unknown, run)
+    search = _found(search, run, X)
+    status = integer(xp.where(excluded, EXCLUDED, search.status))
+    search = search._replace(status=status, products=search.products + steps)
     return _eigenvectors(while_loop(go_on, another, search))
 
 

@@ -34,6 +34,7 @@ from normgrad.arithmetic import (
     vector_norm,
     while_loop,
 )
+from normgrad.factorizations.tridiagonal import largest_eigenpairs
 
 __all__ = [
     "CONVERGED",
@@ -232,22 +233,15 @@ def run_from(
 
 
 def ritz(problem: Problem, basis: Basis, steps: Any, wanted: int) -> tuple[Any, Any]:
-    """Return the largest Ritz values, descending, and their vectors y, in columns.
-
-    Where traced, T has a fixed size; its rows and columns beyond the steps are zero.
-    """
-    xp, alpha, beta = scalars(problem), basis.alpha, basis.beta
-    library = namespace(problem.model)
-    if xp is np:
-        T = np.zeros((steps, steps))  # its lower triangle, which is what is read
-        T.flat[:: steps + 1], T.flat[steps :: steps + 1] = alpha[:steps], beta[: steps - 1]
-    else:
-        beta = xp.where(xp.arange(beta.shape[0]) < steps - 1, beta, 0.0)[:-1]
-        T = xp.diag(alpha) + xp.diag(beta, 1) + xp.diag(beta, -1)
+    """Return the largest Ritz values, descending, and their vectors y, in columns."""
+    alpha, beta, library = basis.alpha, basis.beta, namespace(problem.model)
+    if is_traced(alpha):  # (XLA on CPUs was seen to stall in loops around LAPACK calls)
+        return largest_eigenpairs(alpha, beta, steps, wanted)
+    T = np.zeros((steps, steps))  # its lower triangle, which is what is read
+    T.flat[:: steps + 1], T.flat[steps :: steps + 1] = alpha[:steps], beta[: steps - 1]
     # (by the library of the matrix: two pools of threads would stall each other)
-    theta, Y = library.linalg.eigh(library.asarray(T))
-    theta, Y = xp.asarray(theta), xp.asarray(Y)
-    return xp.flip(theta)[:wanted], xp.flip(Y, axis=1)[:, :wanted]
+    theta, Y = map(np.asarray, library.linalg.eigh(library.asarray(T)))
+    return theta[::-1][:wanted], Y[:, ::-1][:, :wanted]
 
 
 def ritz_vectors(problem: Problem, run: Run) -> Array:
