@@ -176,8 +176,16 @@ def test_jax_compiled_mapped_and_twice(rng: Any) -> None:
     value, G = norm(a)
     assert float(value) == pytest.approx(2, rel=1e-14)
     np.testing.assert_allclose(G, U[:, :2] @ V[:, :2].T / 2, atol=1e-13)
-    _, gradients = jax.block_until_ready(jax.vmap(compiled)(jnp.stack([a, b])))
+    account = normgrad.explain(a, 2)
+    assert account.factorization == "lanczos"
+    stack = jnp.stack([a, b])
+    mapped = jax.vmap(compiled)
+    values, gradients = jax.block_until_ready(mapped(stack))
+    np.testing.assert_allclose(values, [2, 2], rtol=1e-14)
     np.testing.assert_allclose(gradients[1], np.outer(W[:, 0], Z[:, 0]), atol=1e-13)
+    # a mapped matrix is one of a batch: nothing is iterated, nor done in two ways
+    assert "while" in str(jax.make_jaxpr(compiled)(a))
+    assert "while" not in str(jax.make_jaxpr(mapped)(stack))
     E = rng.standard_normal(B.shape)
     e = jnp.asarray(E)
     _, dG = jax.block_until_ready(jax.jvp(jax.grad(normgrad.spectral_norm), (b,), (e,)))
