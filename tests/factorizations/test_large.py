@@ -117,6 +117,9 @@ def test_a_krylov_space_that_is_exhausted(rng: Any) -> None:
         k = getattr(norm, "k", 1)
         assert float(value) == pytest.approx(k)
         np.testing.assert_allclose(G, P * k / 512, atol=1e-13)
+    value, G = normgrad.value_and_grad(jnp.asarray(P), normgrad.KyFan(5))
+    assert float(value) == pytest.approx(5)
+    np.testing.assert_allclose(G, P * 5 / 512, atol=1e-13)
     wide = normgrad.Spectral(tie_tol=0.5)
     A, U, V = known(rng, 450, 450, spectrum("decaying", 450)[0])
     np.testing.assert_allclose(

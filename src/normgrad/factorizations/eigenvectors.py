@@ -156,8 +156,6 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
     search = _begun(problem, most, 0 * integer(trace))
     run = run_from(problem, search, starts[0], wanted)
     X = ritz_vectors(problem, run)
-    if len(run.theta) < wanted:  # the space was exhausted before
-        run = run._replace(status=FAILED)
 
     def alone(run: Run) -> Any:
         return _without_ties(problem, run, starts[1])

@@ -201,7 +201,8 @@ def run_from(
         slope = xp.minimum((logarithm - run.logarithm) / (steps - run.steps), -1e-3)
         more = (math.log(accuracy) - logarithm) / slope
         ahead = xp.minimum(0.8 * more + 1, steps)
-        status = xp.where(residual <= accuracy, CONVERGED, GOING)
+        exhausted = xp.logical_not(basis.live)  # then the Ritz values are eigenvalues
+        status = xp.where((residual <= accuracy) | exhausted, CONVERGED, GOING)
         if reference is not None:
             gap = xp.maximum(1 - theta[0] / scale, 1e-30)
             enough = (certain / xp.sqrt(gap) + 1) / 2
@@ -210,7 +211,8 @@ def run_from(
         left = rows - basis.j
         hopeless = (steps >= 64) & (0.5 * more > left)
         status = xp.where((status == GOING) & (hopeless | (left <= 0)), FAILED, status)
-        check_at = basis.j + xp.minimum(xp.maximum(ahead, 2), left)
+        status = xp.where(steps < wanted, FAILED, status)
+        check_at = basis.j + xp.minimum(xp.maximum(integer(ahead), 2), left)
         status, check_at = integer(status), integer(check_at)
         return Run(basis, check_at, integer(steps), logarithm, theta, y, status)
 
