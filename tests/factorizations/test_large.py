@@ -117,6 +117,9 @@ def test_a_krylov_space_that_is_exhausted(rng: Any) -> None:
         k = getattr(norm, "k", 1)
         assert float(value) == pytest.approx(k)
         np.testing.assert_allclose(G, P * k / 512, atol=1e-13)
+    value, G = normgrad.value_and_grad(jnp.asarray(P), normgrad.KyFan(5))
+    assert float(value) == pytest.approx(5)
+    np.testing.assert_allclose(G, P * 5 / 512, atol=1e-13)
     wide = normgrad.Spectral(tie_tol=0.5)
     A, U, V = known(rng, 450, 450, spectrum("decaying", 450)[0])
     np.testing.assert_allclose(
@@ -176,8 +179,16 @@ def test_jax_compiled_mapped_and_twice(rng: Any) -> None:
     value, G = norm(a)
     assert float(value) == pytest.approx(2, rel=1e-14)
     np.testing.assert_allclose(G, U[:, :2] @ V[:, :2].T / 2, atol=1e-13)
-    _, gradients = jax.block_until_ready(jax.vmap(compiled)(jnp.stack([a, b])))
+    account = normgrad.explain(a, 2)
+    assert account.factorization == "lanczos"
+    stack = jnp.stack([a, b])
+    mapped = jax.vmap(compiled)
+    values, gradients = jax.block_until_ready(mapped(stack))
+    np.testing.assert_allclose(values, [2, 2], rtol=1e-14)
     np.testing.assert_allclose(gradients[1], np.outer(W[:, 0], Z[:, 0]), atol=1e-13)
+    # a mapped matrix is one of a batch: nothing is iterated, nor done in two ways
+    assert "while" in str(jax.make_jaxpr(compiled)(a))
+    assert "while" not in str(jax.make_jaxpr(mapped)(stack))
     E = rng.standard_normal(B.shape)
     e = jnp.asarray(E)
     _, dG = jax.block_until_ready(jax.jvp(jax.grad(normgrad.spectral_norm), (b,), (e,)))

@@ -1,7 +1,7 @@
 """Arithmetic on arrays of any library; the one importer of array-api-compat."""
 
 from normgrad.arithmetic.control import first_rows, integer, number, put, when, while_loop
-from normgrad.arithmetic.entries import conj, phase, real, real_inner, vector_norm
+from normgrad.arithmetic.entries import conj, conjugation, phase, real, real_inner, vector_norm
 from normgrad.arithmetic.namespace import (
     Array,
     adjoint,
@@ -48,6 +48,7 @@ __all__ = [
     "adjoint",
     "branch",
     "conj",
+    "conjugation",
     "device",
     "divide",
     "double",

@@ -1,5 +1,6 @@
 """Entrywise operations that hold for every magnitude."""
 
+from collections.abc import Callable
 from typing import Any
 
 from normgrad.arithmetic import xla
@@ -7,12 +8,17 @@ from normgrad.arithmetic.control import number
 from normgrad.arithmetic.namespace import Array, is_complex, is_jax, namespace
 from normgrad.arithmetic.scaling import safe_exponent, shift
 
-__all__ = ["conj", "phase", "real", "real_inner", "vector_norm"]
+__all__ = ["conj", "conjugation", "phase", "real", "real_inner", "vector_norm"]
 
 
 def conj(x: Array) -> Array:
     """Return the complex conjugate; `x` itself if it is real."""
     return namespace(x).conj(x) if is_complex(x) else x
+
+
+def conjugation(x: Array) -> Callable[[Array], Array]:
+    """Return what conjugates arrays of the dtype of `x`: `conj`, or the identity."""
+    return conj if is_complex(x) else lambda y: y
 
 
 def real(x: Array) -> Array:

@@ -56,6 +56,23 @@ def _run(rule: Any, method: str, x: Array, *operands: Array) -> Any:
     return _compiled(rule, method, x, *operands)
 
 
+def _of_each(rule: NormRule, method: str, x: Array) -> Any:
+    """Run a method of a rule for which a mapped matrix is a batch.
+
+    Mapped instead of its steps, every branch would run, and every loop for the slowest matrix.
+    """
+    if not is_traced(x):
+        return _run(rule, method, x)
+    run = jax.custom_batching.custom_vmap(functools.partial(_compiled, rule, method))
+
+    @run.def_vmap
+    def _of_batch(size: int, mapped: Any, x: Array) -> Any:
+        result = _of_each(rule, method, x)
+        return result, jax.tree_util.tree_map(lambda _: True, result)
+
+    return run(x)
+
+
 # --- the derivative of a lift: linear, self-adjoint ---
 
 _derivative_p = Primitive("normgrad_derivative")
@@ -137,7 +154,7 @@ def _guard_jvp(primals: Any, tangents: Any) -> Any:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _value(rule: NormRule, x: Array) -> Array:
-    return _run(rule, "value", x)
+    return _of_each(rule, "value", x)
 
 
 @_value.defjvp
@@ -148,7 +165,7 @@ def _value_jvp(rule: NormRule, primals: Any, tangents: Any) -> Any:
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
 def _value_and_gradient(rule: NormRule, x: Array) -> Any:
-    return _run(rule, "value_and_gradient", x)
+    return _of_each(rule, "value_and_gradient", x)
 
 
 @_value_and_gradient.defjvp

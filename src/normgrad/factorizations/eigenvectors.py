@@ -57,7 +57,7 @@ class Eigenvectors(NamedTuple):
     products: Any
 
 
-def _without_ties(problem: Problem, run: Run, start: Array) -> tuple[bool, int]:
+def _without_ties(problem: Problem, run: Run, start: Array) -> tuple[Any, Any]:
     """Return whether a second run shows that nothing is tied with what the first has found.
 
     The eigenvector of a tie is orthogonal to the Krylov space of the first run, so that M may
@@ -66,26 +66,26 @@ def _without_ties(problem: Problem, run: Run, start: Array) -> tuple[bool, int]:
     rounding brings that eigenvector in: by the time one converges to r, eps of the other has
     grown to eps/r. (In the first run's last vectors the two may be mixed.)
     """
-    q, kept = run.q, int(run.j)
-    while kept > 1:
-        _, y = ritz(problem, run.alpha, run.beta, kept, len(run.theta))
-        least = run.beta[kept - 1] * abs(y[-1]).min() / run.theta[0]
-        if least >= machine_epsilon(problem.model) ** 0.5:
-            break
-        kept = 3 * kept // 4
-    search = Search(q, run.theta, kept, CONVERGED, 0)
-    reference = run.theta[-1] * (1 - problem.tie)
-    second = run_from(problem, search, start, 1, reference)
+    basis, theta = run.basis, run.theta
+
+    def mixed(kept: Any) -> Any:
+        _, y = ritz(problem, basis, kept, len(theta))
+        residual = basis.beta[kept - 1] * abs(y[kept - 1]).min()
+        return (kept > 1) & (residual < machine_epsilon(problem.model) ** 0.5 * theta[0])
+
+    kept = while_loop(mixed, lambda kept: 3 * kept // 4, basis.j)
+    reference = theta[-1] * (1 - problem.tie)
+    second = run_from(problem, Search(basis.q, theta, kept, CONVERGED, 0), start, 1, reference)
     # converged to r, with a gap g, it can have missed a tie only if its start had a component
     # of r/g in it
     gap = 1 - second.theta[0] / reference
-    apart = second.status == CONVERGED and gap >= 1e3 * problem.accuracy
-    return bool(second.status == EXCLUDED or apart), int(second.steps)
+    apart = (second.status == CONVERGED) & (gap >= 1e3 * problem.accuracy)
+    return (second.status == EXCLUDED) | apart, second.steps
 
 
 def _found(search: Search, run: Run, X: Array) -> Search:
     """Return the search with the Ritz vectors X of a run after the vectors found before."""
-    q, count, theta = run.q, search.count, search.theta
+    q, count, theta = run.basis.q, search.count, search.theta
     for i in range(X.shape[0]):
         q, theta = put(q, count + i, X[i]), put(theta, count + i, run.theta[i])
     return Search(q, theta, count + X.shape[0], run.status, search.products + run.steps)
@@ -149,22 +149,25 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
         def leave(run: Run) -> Search:
             status = integer(xp.where(run.status == FAILED, FAILED, EXCLUDED))
             products = search.products + run.steps
-            return search._replace(q=run.q, status=status, products=products)
+            return search._replace(q=run.basis.q, status=status, products=products)
 
         return when(tied, lambda run: _found(search, run, ritz_vectors(problem, run)), leave, run)
 
     search = _begun(problem, most, 0 * integer(trace))
     run = run_from(problem, search, starts[0], wanted)
     X = ritz_vectors(problem, run)
-    if len(run.theta) < wanted:  # the space was exhausted before
-        run = run._replace(status=FAILED)
-    if is_traced(X) or run.status != CONVERGED or not possible(run.theta):
-        search = _found(search, run, X)
-    else:
-        alone, steps = _without_ties(problem, run, starts[1])
-        search = _found(search, run, X)
-        status = EXCLUDED if alone else CONVERGED
-        search = search._replace(status=status, products=search.products + steps)
+
+    def alone(run: Run) -> Any:
+        return _without_ties(problem, run, starts[1])
+
+    def unknown(run: Run) -> Any:
+        return run.status < 0, 0 * run.steps
+
+    worth = (run.status == CONVERGED) & possible(run.theta)
+    excluded, steps = when(worth, alone, unknown, run)
+    search = _found(search, run, X)
+    status = integer(xp.where(excluded, EXCLUDED, search.status))
+    search = search._replace(status=status, products=search.products + steps)
     return _eigenvectors(while_loop(go_on, another, search))
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from normgrad.arithmetic import (
     Array,
     conj,
+    conjugation,
     device,
     first_rows,
     integer,
@@ -31,15 +32,16 @@ from normgrad.arithmetic import (
     put,
     real,
     vector_norm,
-    when,
     while_loop,
 )
+from normgrad.factorizations.tridiagonal import largest_eigenpairs
 
 __all__ = [
     "CONVERGED",
     "EXCLUDED",
     "FAILED",
     "GOING",
+    "Basis",
     "Problem",
     "Run",
     "Search",
@@ -86,19 +88,31 @@ class Problem(NamedTuple):
         return max(self.tol, 8 * machine_epsilon(self.model))
 
 
-class Run(NamedTuple):
-    """A run from the row `start` of the orthonormal rows q on; those before are the found.
+class Basis(NamedTuple):
+    """Orthonormal rows, and what M is in them.
 
-    In the basis ``q[start:j]`` M is ``T = tridiag(beta, alpha, beta)``. The rest is what the
-    last check found: after how many `steps`, the logarithm of the residual, the Ritz values
-    wanted, and their vectors y.
+    The rows of q up to j, of which those from `start` on are of this run: in the basis
+    ``q[start:j]`` M is ``T = tridiag(beta, alpha, beta)``, and b is the last beta. Unless the
+    space is exhausted it is `live`, and other rows may follow.
     """
 
     q: Array
     j: Any
+    start: Any
     alpha: Array
     beta: Array
-    start: Any
+    b: Any
+    live: Any
+
+
+class Run(NamedTuple):
+    """A run, and what its last check found.
+
+    After how many `steps` that was, the logarithm of the residual, the Ritz values wanted, and
+    their vectors y.
+    """
+
+    basis: Basis
     check_at: Any
     steps: Any
     logarithm: Any
@@ -135,8 +149,27 @@ def _unit(w: Array, Q: Array) -> Array:
     return w / vector_norm(w)
 
 
-def _same(run: Run) -> Run:
-    return run
+def _step(problem: Problem) -> Callable[[Basis], Basis]:
+    """Return the function that adds a row to a basis."""
+    product, bar = problem.product, conjugation(problem.model)
+    epsilon = machine_epsilon(problem.model)
+
+    def step(basis: Basis) -> Basis:
+        q, j, start, alpha, beta, b, _ = basis
+        last = q[j]
+        w = product(last)
+        a = number(real(bar(last) @ w))
+        # M q_j = b_(j-1) q_(j-1) + a_j q_j + b_j q_(j+1): what is left after the first two (at the
+        # start b is 0) is orthogonal to all rows up to rounding, and once more is enough
+        w = w - a * last - b * q[j - 1]
+        rows = first_rows(q, j + 1)
+        w = w - (bar(rows) @ w) @ rows
+        b = vector_norm(w)
+        q = put(q, j + 1, w / (b + (b == 0)))
+        alpha, beta = put(alpha, j - start, a), put(beta, j - start, b)
+        return Basis(q, j + 1, start, alpha, beta, b, b > epsilon * a)
+
+    return step
 
 
 def run_from(
@@ -150,98 +183,71 @@ def run_from(
     xp, rows = scalars(problem), search.q.shape[0] - 1
     accuracy, n = problem.accuracy, problem.n
     certain = math.log(1.648 * n**0.5 / _MISSED)  # sqrt(g) (2j - 1) is enough
+    step = _step(problem)
 
-    epsilon = machine_epsilon(problem.model)
+    def advance(run: Run) -> Run:
+        def go_on(basis: Basis) -> Any:
+            return (basis.j < run.check_at) & basis.live
 
-    def step(run: Run) -> Run:
-        q, j, alpha, beta = run.q, run.j, run.alpha, run.beta
-        i = j - run.start
-        last = q[j]
-        w = problem.product(last)
-        a = number(real(conj(last) @ w))
-        # (at i = 0 this is the last beta, which is 0); after it the rest is nearly orthogonal to
-        # all rows, and once more is enough
-        w = w - a * last - beta[i - 1] * q[j - 1]
-        w = _orthogonal(w, first_rows(q, j + 1))
-        b = vector_norm(w)
-        exhausted = b <= epsilon * a
-        q = put(q, j + 1, w / number(xp.where(b > 0, b, 1.0)) if is_traced(q) else w / (b or 1.0))
-        run = Run(q, j + 1, put(alpha, i, a), put(beta, i, b), *run[4:])
-        return when((j + 1 >= run.check_at) | exhausted, check, _same, run)
+        return check(run, while_loop(go_on, step, run.basis))
 
-    def check(run: Run) -> Run:
-        j = run.j
-        steps = j - run.start
-        theta, y = ritz(problem, run.alpha, run.beta, steps, wanted)
+    def check(run: Run, basis: Basis) -> Run:
+        steps = basis.j - basis.start
+        theta, y = ritz(problem, basis, steps, wanted)
         scale = xp.maximum(theta[0] if reference is None else reference, 1e-30)
-        residual = run.beta[steps - 1] * xp.max(xp.abs(y[steps - 1])) / scale
+        residual = basis.b * xp.max(xp.abs(y[steps - 1])) / scale
         logarithm = xp.log(xp.maximum(residual, 1e-30))
         # the residual falls about geometrically: after how many more steps is it small enough?
         slope = xp.minimum((logarithm - run.logarithm) / (steps - run.steps), -1e-3)
         more = (math.log(accuracy) - logarithm) / slope
         ahead = xp.minimum(0.8 * more + 1, steps)
-        status = xp.where(residual <= accuracy, CONVERGED, GOING)
+        exhausted = xp.logical_not(basis.live)  # then the Ritz values are eigenvalues
+        status = xp.where((residual <= accuracy) | exhausted, CONVERGED, GOING)
         if reference is not None:
             gap = xp.maximum(1 - theta[0] / scale, 1e-30)
             enough = (certain / xp.sqrt(gap) + 1) / 2
             status = xp.where(steps >= enough, EXCLUDED, status)
             ahead = xp.minimum(ahead, enough - steps + 1)
-        hopeless = (steps >= 64) & (0.5 * more > rows - j)
-        status = xp.where((status == GOING) & (hopeless | (j >= rows)), FAILED, status)
-        check_at = xp.minimum(j + xp.maximum(ahead, 2), rows)
-        return run._replace(
-            check_at=integer(check_at),
-            steps=integer(steps),
-            logarithm=logarithm,
-            theta=theta,
-            y=y,
-            status=integer(status),
-        )
+        left = rows - basis.j
+        hopeless = (steps >= 64) & (0.5 * more > left)
+        status = xp.where((status == GOING) & (hopeless | (left <= 0)), FAILED, status)
+        status = xp.where(steps < wanted, FAILED, status)
+        check_at = basis.j + xp.minimum(xp.maximum(integer(ahead), 2), left)
+        status, check_at = integer(status), integer(check_at)
+        return Run(basis, check_at, integer(steps), logarithm, theta, y, status)
 
     q, count = search.q, search.count
     if is_traced(q):  # the rows of the run before must not count
         q = xp.where(xp.arange(rows + 1)[:, None] < count, q, 0.0)
     q = put(q, count, _unit(start, first_rows(q, count)))
     none = xp.zeros(rows, dtype=search.theta.dtype)
-    y = xp.zeros((rows, wanted), dtype=none.dtype)
-    check_at = xp.minimum(count + max(_FIRST_CHECK, 2 * wanted), rows)
     zero = 0 * count
     run = Run(
-        q,
-        j=count,
-        alpha=none,
-        beta=none + 0,
-        start=count,
-        check_at=integer(check_at),
+        Basis(q, count, count, none, none + 0, number(none[0]), count >= 0),
+        check_at=integer(xp.minimum(count + max(_FIRST_CHECK, 2 * wanted), rows)),
         steps=zero,
         logarithm=none[0],
         theta=none[:wanted],
-        y=y,
+        y=xp.zeros((rows, wanted), dtype=none.dtype),
         status=zero + GOING,
     )
-    return while_loop(lambda run: run.status == GOING, step, run)
+    return while_loop(lambda run: run.status == GOING, advance, run)
 
 
-def ritz(problem: Problem, alpha: Array, beta: Array, steps: Any, wanted: int) -> tuple[Any, Any]:
-    """Return the largest Ritz values, descending, and their vectors y, in columns.
-
-    Where traced, T has a fixed size; its rows and columns beyond the steps are zero.
-    """
-    xp = scalars(problem)
-    library = namespace(problem.model)
-    if xp is np:
-        alpha, beta = alpha[:steps], beta[: steps - 1]
-    else:
-        beta = xp.where(xp.arange(beta.shape[0]) < steps - 1, beta, 0.0)[:-1]
-    T = library.asarray(xp.diag(alpha) + xp.diag(beta, 1) + xp.diag(beta, -1))
+def ritz(problem: Problem, basis: Basis, steps: Any, wanted: int) -> tuple[Any, Any]:
+    """Return the largest Ritz values, descending, and their vectors y, in columns."""
+    alpha, beta, library = basis.alpha, basis.beta, namespace(problem.model)
+    if is_traced(alpha):  # (XLA on CPUs was seen to stall in loops around LAPACK calls)
+        return largest_eigenpairs(alpha, beta, steps, wanted)
+    T = np.zeros((steps, steps))  # its lower triangle, which is what is read
+    T.flat[:: steps + 1], T.flat[steps :: steps + 1] = alpha[:steps], beta[: steps - 1]
     # (by the library of the matrix: two pools of threads would stall each other)
-    theta, Y = library.linalg.eigh(T)
-    theta, Y = xp.asarray(theta), xp.asarray(Y)
-    return xp.flip(theta)[:wanted], xp.flip(Y, axis=1)[:, :wanted]
+    theta, Y = map(np.asarray, library.linalg.eigh(library.asarray(T)))
+    return theta[::-1][:wanted], Y[:, ::-1][:, :wanted]
 
 
 def ritz_vectors(problem: Problem, run: Run) -> Array:
     """Return the Ritz vectors of a run, in rows."""
-    q, xp = run.q, namespace(problem.model)
-    rows = xp.roll(q, -run.start, axis=0)[:-1] if is_traced(q) else q[run.start : run.j]
+    (q, j, start, *_), xp = run.basis, namespace(problem.model)
+    rows = xp.roll(q, -start, axis=0)[:-1] if is_traced(q) else q[start:j]
     return xp.asarray(run.y.T + 0.0, dtype=q.dtype, device=device(q)) @ rows

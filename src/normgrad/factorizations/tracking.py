@@ -9,7 +9,6 @@ from normgrad.arithmetic import (
     divide,
     gaussian,
     identity,
-    is_traced,
     namespace,
     vector_norm,
     when,
@@ -56,8 +55,6 @@ def tracked(A: Array, columns: Array | None, demand: Demand, tol: float) -> Trac
     residual = vector_norm(z - s[0] * V[:, 0])
 
     def far(start: Tracked) -> Tracked:
-        if is_traced(A):  # no loop around LAPACK calls: see the verdict of Lanczos
-            return _afresh(A, demand, start)
         v, converged = single_eigenvector(normal_equations(A, demand.tie, tol), start.v)
         afresh = functools.partial(_afresh, A, demand)
         return when(converged, functools.partial(_of_vector, A, v), afresh, start)
