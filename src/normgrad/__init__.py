@@ -2,7 +2,7 @@
 
 from normgrad import compat, testing
 from normgrad._api import explain, grad, hvp, linearize, matrix_norm, value_and_grad
-from normgrad._convex import prox
+from normgrad._convex import dual_norm, lmo, project, prox
 from normgrad._explain import Explanation
 from normgrad._named import (
     frobenius_norm,
@@ -26,14 +26,17 @@ __all__ = [
     "Schatten",
     "Spectral",
     "compat",
+    "dual_norm",
     "explain",
     "frobenius_norm",
     "grad",
     "hvp",
     "ky_fan_norm",
     "linearize",
+    "lmo",
     "matrix_norm",
     "nuclear_norm",
+    "project",
     "prox",
     "schatten_norm",
     "spectral_norm",

@@ -10,6 +10,9 @@ from normgrad.calculus import (
     NormByEntries,
     NormBySingularValues,
     NormRule,
+    Oracle,
+    ProjectionByEntries,
+    ProjectionBySingularValues,
     ProxByEntries,
     ProxBySingularValues,
     ProxRule,
@@ -18,7 +21,16 @@ from normgrad.engines import Engine, engine_of
 from normgrad.factorizations import check_method
 from normgrad.norms import EntrywiseNorm, Norm, UnitarilyInvariantNorm, resolve
 
-__all__ = ["Argument", "norm_rule", "prepared", "prox_rule", "with_direction"]
+__all__ = [
+    "Argument",
+    "dual_rule",
+    "norm_rule",
+    "oracle_rule",
+    "prepared",
+    "projection_rule",
+    "prox_rule",
+    "with_direction",
+]
 
 _COMPUTED_IN = {"float16": "float32", "bfloat16": "float32", "complex32": "complex64"}
 """Dtypes that are computed in another and cast back."""
@@ -146,12 +158,30 @@ def norm_rule(argument: Argument, ord: Any, method: str) -> NormRule:
     return NormBySingularValues(_by_singular_values(norm, method), method)
 
 
+def dual_rule(argument: Argument, ord: Any, method: str) -> NormRule:
+    """Return the rule for the dual of a norm."""
+    return norm_rule(argument, _checked(argument, ord, method).dual(), method)
+
+
 def prox_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
     """Return the rule for the proximal map of a norm."""
     norm = _checked(argument, ord, method)
     if isinstance(norm, EntrywiseNorm) and method == "auto":
         return ProxByEntries(norm)
     return ProxBySingularValues(_by_singular_values(norm, method), method)
+
+
+def projection_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
+    """Return the rule for the projection on the balls of a norm."""
+    norm = _checked(argument, ord, method)
+    if isinstance(norm, EntrywiseNorm) and method == "auto":
+        return ProjectionByEntries(norm)
+    return ProjectionBySingularValues(_by_singular_values(norm, method), method)
+
+
+def oracle_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
+    """Return the rule for the minimisers of linear functions over the balls of a norm."""
+    return Oracle(dual_rule(argument, ord, method))
 
 
 def _checked(argument: Argument, ord: Any, method: str) -> Norm:

@@ -1,17 +1,18 @@
 """The calculus of matrix norms: pure functions of arrays, and every hard formula."""
 
-from normgrad.calculus.by_entries import (
-    EntrywiseDerivative,
-    EntrywiseProxDerivative,
-    NormByEntries,
-    ProxByEntries,
-)
+from normgrad.calculus.by_entries import EntrywiseDerivative, NormByEntries
 from normgrad.calculus.by_singular_values import (
     NormBySingularValues,
-    ProxBySingularValues,
     SpectralDerivative,
     TrackedSpectral,
     ZeroDerivative,
+)
+from normgrad.calculus.convex import (
+    Oracle,
+    ProjectionByEntries,
+    ProjectionBySingularValues,
+    ProxByEntries,
+    ProxBySingularValues,
 )
 from normgrad.calculus.lift import LiftDerivative, lift
 from normgrad.calculus.names import rule_of_name
@@ -22,12 +23,14 @@ from normgrad.calculus.tolerances import Tolerances, tolerances
 __all__ = [
     "Derivative",
     "EntrywiseDerivative",
-    "EntrywiseProxDerivative",
     "LiftDerivative",
     "NormByEntries",
     "NormBySingularValues",
     "NormRule",
     "Normalised",
+    "Oracle",
+    "ProjectionByEntries",
+    "ProjectionBySingularValues",
     "ProxByEntries",
     "ProxBySingularValues",
     "ProxRule",

@@ -17,7 +17,6 @@ from jax.interpreters import ad, batching, mlir
 from normgrad.arithmetic import Array, is_traced, real_inner
 from normgrad.calculus import (
     EntrywiseDerivative,
-    EntrywiseProxDerivative,
     NormRule,
     ProxRule,
     Rule,
@@ -34,7 +33,6 @@ jax.tree_util.register_dataclass(Image, ["a", "w"], [])
 jax.tree_util.register_dataclass(Coordinates, ["order", "phase"], ["rows"])
 jax.tree_util.register_dataclass(SpectralDerivative, ["lift", "scaled"], ["degree"])
 jax.tree_util.register_dataclass(EntrywiseDerivative, ["scaled", "value", "G"], ["norm", "tie"])
-jax.tree_util.register_dataclass(EntrywiseProxDerivative, ["scaled", "value", "t"], ["norm"])
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

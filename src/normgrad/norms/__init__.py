@@ -6,14 +6,15 @@ from typing import Any
 from normgrad.norms.base import (
     Curvature,
     EntrywiseNorm,
+    EntrywiseProximal,
     Norm,
     Proximal,
     UnitarilyInvariantNorm,
     norm_of_name,
 )
 from normgrad.norms.frobenius import Frobenius
-from normgrad.norms.induced import AbsoluteSum
-from normgrad.norms.ky_fan import KyFan
+from normgrad.norms.induced import AbsoluteSum, SumOfLargest
+from normgrad.norms.ky_fan import DualKyFan, KyFan
 from normgrad.norms.nuclear import Nuclear
 from normgrad.norms.schatten import Schatten
 from normgrad.norms.spectral import SmallestSingularValue, Spectral
@@ -22,7 +23,9 @@ __all__ = [
     "ALIASES",
     "AbsoluteSum",
     "Curvature",
+    "DualKyFan",
     "EntrywiseNorm",
+    "EntrywiseProximal",
     "Frobenius",
     "KyFan",
     "Norm",
@@ -31,6 +34,7 @@ __all__ = [
     "Schatten",
     "SmallestSingularValue",
     "Spectral",
+    "SumOfLargest",
     "UnitarilyInvariantNorm",
     "norm_of_name",
     "resolve",
@@ -118,4 +122,6 @@ def _simplest(norm: Norm) -> Norm:
             return Spectral()
     if isinstance(norm, KyFan) and norm.k == 1:
         return Spectral(norm.tie_tol)
+    if isinstance(norm, DualKyFan) and norm.k == 1:
+        return Nuclear(norm.rank_tol)
     return norm
