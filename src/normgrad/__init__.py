@@ -13,18 +13,32 @@ from normgrad._named import (
 )
 from normgrad._track import track
 from normgrad.engines import OrderError
-from normgrad.norms import Frobenius, KyFan, Nuclear, Schatten, Spectral
+from normgrad.norms import (
+    Frobenius,
+    HuberNuclear,
+    KyFan,
+    Nuclear,
+    Schatten,
+    Spectral,
+    SpectralFunction,
+    Squared,
+    WeightedNuclear,
+)
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Explanation",
     "Frobenius",
+    "HuberNuclear",
     "KyFan",
     "Nuclear",
     "OrderError",
     "Schatten",
     "Spectral",
+    "SpectralFunction",
+    "Squared",
+    "WeightedNuclear",
     "compat",
     "dual_norm",
     "explain",

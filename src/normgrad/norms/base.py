@@ -38,6 +38,7 @@ class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
             if getattr(self, field, None) is not None:
                 set_number(self, field)
                 check_tolerance(field, getattr(self, field))
+        object.__setattr__(self, "_name", self._written())
 
     degree: ClassVar[int | None] = 1
     """The norm of ``c A`` is ``c^degree`` times that of A; None says that it has no degree."""
@@ -61,9 +62,13 @@ class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
     def name(self) -> str:
         """Return a text from which `norm_of_name` makes the same norm again.
 
-        The class must be at the top of a module, and its fields numbers or None. (Unlike
-        repr, this can be traced by torch.compile.)
+        The class must be at the top of a module, and its fields numbers or None. (It is made
+        with the norm, since torch.compile can not write down a number that it takes for variable.)
         """
+        made = getattr(self, "_name", None)
+        return self._written() if made is None else made
+
+    def _written(self) -> str:
         cls: Any = type(self)
         fields = ", ".join([repr(getattr(self, field)) for field in cls.__dataclass_fields__])
         return cls.__module__ + ":" + cls.__qualname__ + "(" + fields + ")"

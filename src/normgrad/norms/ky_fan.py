@@ -49,8 +49,8 @@ class KyFan(UnitarilyInvariantNorm):
     rank_tol: float | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         object.__setattr__(self, "k", _checked(self.k))
+        super().__post_init__()
 
     def __str__(self) -> str:
         return f"Ky Fan {self.k} norm"
@@ -168,8 +168,8 @@ class DualKyFan(UnitarilyInvariantNorm):
     rank_tol: float | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         object.__setattr__(self, "k", _checked(self.k))
+        super().__post_init__()
 
     def __str__(self) -> str:
         return f"dual of the Ky Fan {self.k} norm"

@@ -48,13 +48,13 @@ class Schatten(UnitarilyInvariantNorm):
     rank_tol: float | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         set_number(self, "p")
         if not self.p >= 1:
             raise ValueError(
                 f"Schatten p must be at least 1; got {self.p!r}. "
                 "For p < 1 the triangle inequality fails: the function is no norm"
             )
+        super().__post_init__()
 
     def __str__(self) -> str:
         return f"Schatten {self.p:g} norm"
