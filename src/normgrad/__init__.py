@@ -11,6 +11,12 @@ from normgrad._named import (
     schatten_norm,
     spectral_norm,
 )
+from normgrad._polar import polar
+from normgrad._subdifferential import (
+    in_subdifferential,
+    singular_value_threshold,
+    subgradient_distance,
+)
 from normgrad._track import track
 from normgrad.engines import OrderError
 from normgrad.norms import (
@@ -45,15 +51,19 @@ __all__ = [
     "frobenius_norm",
     "grad",
     "hvp",
+    "in_subdifferential",
     "ky_fan_norm",
     "linearize",
     "lmo",
     "matrix_norm",
     "nuclear_norm",
+    "polar",
     "project",
     "prox",
     "schatten_norm",
+    "singular_value_threshold",
     "spectral_norm",
+    "subgradient_distance",
     "testing",
     "track",
     "value_and_grad",

@@ -13,11 +13,14 @@ from normgrad.calculus.convex import (
     ProjectionBySingularValues,
     ProxByEntries,
     ProxBySingularValues,
+    rank_after_threshold,
 )
 from normgrad.calculus.lift import LiftDerivative, lift
 from normgrad.calculus.names import rule_of_name
 from normgrad.calculus.normalise import Normalised, normalise, restore
+from normgrad.calculus.polar import PolarByIteration
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule, Rule
+from normgrad.calculus.subdifferential import nearest_subgradient
 from normgrad.calculus.tolerances import Tolerances, tolerances
 
 __all__ = [
@@ -29,6 +32,7 @@ __all__ = [
     "NormRule",
     "Normalised",
     "Oracle",
+    "PolarByIteration",
     "ProjectionByEntries",
     "ProjectionBySingularValues",
     "ProxByEntries",
@@ -40,7 +44,9 @@ __all__ = [
     "TrackedSpectral",
     "ZeroDerivative",
     "lift",
+    "nearest_subgradient",
     "normalise",
+    "rank_after_threshold",
     "restore",
     "rule_of_name",
     "tolerances",

@@ -15,7 +15,7 @@ from normgrad.calculus.by_singular_values import (
 from normgrad.calculus.lift import LiftDerivative, lift
 from normgrad.calculus.normalise import normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule
-from normgrad.norms import EntrywiseNorm, EntrywiseProximal, Proximal
+from normgrad.norms import EntrywiseNorm, EntrywiseProximal, Nuclear, Proximal
 
 __all__ = [
     "Oracle",
@@ -23,6 +23,7 @@ __all__ = [
     "ProjectionBySingularValues",
     "ProxByEntries",
     "ProxBySingularValues",
+    "rank_after_threshold",
 ]
 
 
@@ -164,6 +165,17 @@ class Oracle(ProxRule):
     def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
         step = _opposite(t * 0 + 1)[..., None, None] * self.dual.value_and_gradient(A)[1]
         return _Multiple(self.dual.derivative(A), _opposite(t)), step
+
+
+def rank_after_threshold(A: Array, t: Array) -> Array:
+    """Return how many singular values of each matrix are above t."""
+    xp = namespace(A)
+    if is_empty(A):
+        return xp.zeros_like(t, dtype=xp.int64)
+    scaled, t = normalise(A).with_step(t)
+    rule = ProxBySingularValues(Nuclear())
+    s = rule.at(scaled, lambda at: at.spectrum.s, vectors=False, complete=True)
+    return xp.sum(xp.astype(s > t[..., None], xp.int64), axis=-1)
 
 
 def _opposite(t: Array) -> Array:

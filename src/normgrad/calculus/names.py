@@ -11,6 +11,7 @@ from normgrad.calculus.convex import (
     ProxByEntries,
     ProxBySingularValues,
 )
+from normgrad.calculus.polar import PolarByIteration
 from normgrad.norms import norm_of_name
 
 __all__ = ["rule_of_name"]
@@ -20,6 +21,7 @@ _RULES: dict[str, Any] = {
     for rule in (
         NormByEntries,
         NormBySingularValues,
+        PolarByIteration,
         ProjectionByEntries,
         ProjectionBySingularValues,
         ProxByEntries,

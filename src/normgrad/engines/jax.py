@@ -211,6 +211,9 @@ class JaxEngine(Engine):
     def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
         return _compiled(rule, "track", jax.lax.stop_gradient(x), state)
 
+    def constant(self, f: Callable[..., Array], *arrays: Array) -> Array:
+        return f(*map(jax.lax.stop_gradient, arrays))
+
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         return _prox(rule, x, t)
 
