@@ -2,7 +2,7 @@
 
 from normgrad import compat, testing
 from normgrad._api import explain, grad, hvp, linearize, matrix_norm, value_and_grad
-from normgrad._convex import prox
+from normgrad._convex import dual_norm, lmo, project, prox
 from normgrad._explain import Explanation
 from normgrad._named import (
     frobenius_norm,
@@ -10,6 +10,12 @@ from normgrad._named import (
     nuclear_norm,
     schatten_norm,
     spectral_norm,
+)
+from normgrad._polar import polar
+from normgrad._subdifferential import (
+    in_subdifferential,
+    singular_value_threshold,
+    subgradient_distance,
 )
 from normgrad._track import track
 from normgrad.engines import OrderError
@@ -23,7 +29,17 @@ from normgrad.matrices import (
     Matrix,
     Sum,
 )
-from normgrad.norms import Frobenius, KyFan, Nuclear, Schatten, Spectral
+from normgrad.norms import (
+    Frobenius,
+    HuberNuclear,
+    KyFan,
+    Nuclear,
+    Schatten,
+    Spectral,
+    SpectralFunction,
+    Squared,
+    WeightedNuclear,
+)
 
 __version__ = "0.1.0"
 
@@ -34,6 +50,7 @@ __all__ = [
     "Explanation",
     "Frobenius",
     "Hermitian",
+    "HuberNuclear",
     "Kronecker",
     "KyFan",
     "LowRank",
@@ -42,19 +59,29 @@ __all__ = [
     "OrderError",
     "Schatten",
     "Spectral",
+    "SpectralFunction",
+    "Squared",
     "Sum",
+    "WeightedNuclear",
     "compat",
+    "dual_norm",
     "explain",
     "frobenius_norm",
     "grad",
     "hvp",
+    "in_subdifferential",
     "ky_fan_norm",
     "linearize",
+    "lmo",
     "matrix_norm",
     "nuclear_norm",
+    "polar",
+    "project",
     "prox",
     "schatten_norm",
+    "singular_value_threshold",
     "spectral_norm",
+    "subgradient_distance",
     "testing",
     "track",
     "value_and_grad",

@@ -11,6 +11,9 @@ from normgrad.calculus import (
     NormByEntries,
     NormBySingularValues,
     NormRule,
+    Oracle,
+    ProjectionByEntries,
+    ProjectionBySingularValues,
     ProxByEntries,
     ProxBySingularValues,
     ProxRule,
@@ -20,7 +23,17 @@ from normgrad.factorizations import check_method
 from normgrad.matrices import Matrix, as_matrix
 from normgrad.norms import EntrywiseNorm, Norm, UnitarilyInvariantNorm, resolve
 
-__all__ = ["Argument", "argument_of", "norm_rule", "prepared", "prox_rule", "with_direction"]
+__all__ = [
+    "Argument",
+    "argument_of",
+    "dual_rule",
+    "norm_rule",
+    "oracle_rule",
+    "prepared",
+    "projection_rule",
+    "prox_rule",
+    "with_direction",
+]
 
 _COMPUTED_IN = {"float16": "float32", "bfloat16": "float32", "complex32": "complex64"}
 """Dtypes that are computed in another and cast back."""
@@ -162,6 +175,11 @@ def norm_rule(argument: Argument | StructuredArgument, ord: Any, method: str) ->
     return argument.norm_rule(_checked(argument, ord), method)
 
 
+def dual_rule(argument: Argument, ord: Any, method: str) -> NormRule:
+    """Return the rule for the dual of a norm."""
+    return norm_rule(argument, _checked(argument, ord).dual(), method)
+
+
 def prox_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
     """Return the rule for the proximal map of a norm."""
     check_method(method)
@@ -169,6 +187,20 @@ def prox_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
     if isinstance(norm, EntrywiseNorm) and method == "auto":
         return ProxByEntries(norm)
     return ProxBySingularValues(_by_singular_values(norm, method), method)
+
+
+def projection_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
+    """Return the rule for the projection on the balls of a norm."""
+    check_method(method)
+    norm = _checked(argument, ord)
+    if isinstance(norm, EntrywiseNorm) and method == "auto":
+        return ProjectionByEntries(norm)
+    return ProjectionBySingularValues(_by_singular_values(norm, method), method)
+
+
+def oracle_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
+    """Return the rule for the minimisers of linear functions over the balls of a norm."""
+    return Oracle(dual_rule(argument, ord, method))
 
 
 def _checked(argument: Argument | StructuredArgument, ord: Any) -> Norm:

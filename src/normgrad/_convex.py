@@ -1,12 +1,58 @@
-"""Maps of convex analysis that are lifts, like the gradient."""
+"""The convex analysis of a norm: dual norm, proximal map, projection and linear minimiser."""
 
+from collections.abc import Callable
 from typing import Any
 
-from normgrad._argument import Argument, prox_rule
+from normgrad._argument import Argument, dual_rule, oracle_rule, projection_rule, prox_rule
 from normgrad.arithmetic import Array
+from normgrad.calculus import ProxRule
 from normgrad.engines import engine_of
 
-__all__ = ["prox"]
+__all__ = ["dual_norm", "lmo", "project", "prox"]
+
+
+def dual_norm(
+    x: Any,
+    ord: Any = "fro",
+    *,
+    axis: tuple[int, int] = (-2, -1),
+    keepdims: bool = False,
+    method: str = "auto",
+) -> Array:
+    r"""Return the dual norm, ``max Re<x, z>`` over all z with ``||z|| <= 1``.
+
+    Parameters
+    ----------
+    x, axis, keepdims, method
+        As for `matrix_norm`.
+    ord : {"fro", "nuc", 2, 1, inf} or norm object
+        The norm whose dual is wanted. Frobenius: itself. Nuclear and spectral: each other.
+        ``Schatten(p)``: ``Schatten(p / (p - 1))``. ``KyFan(k)``: ``max(s_1, sum(s) / k)``.
+        1 (inf): the sum over the columns (rows) of the largest modulus.
+
+    Returns
+    -------
+    (...) array
+
+    Raises
+    ------
+    NotImplementedError
+        For other norms.
+
+    Notes
+    -----
+    Differentiable to second order, like every norm; the gradient is the subgradient of least
+    norm, a maximiser z.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> float(normgrad.dual_norm(np.diag([3.0, 1.0]), "nuc"))
+    3.0
+    """
+    argument = Argument(x, axis)
+    rule = dual_rule(argument, ord, method)
+    return argument.like_value(argument.engine.value(rule, argument.x), keepdims)
 
 
 def prox(
@@ -25,10 +71,12 @@ def prox(
         As for `matrix_norm`.
     step : float or array that broadcasts to the batch
         Not negative.
-    ord : {"fro", "nuc", 2} or norm object
+    ord : {"fro", "nuc", 2, 1, inf} or norm object
         Frobenius: block soft thresholding. Nuclear: soft thresholding of the singular
         values. Spectral: singular values clipped at the level that takes `step` off their
-        sum.
+        sum. Ky Fan k: a level taken off the k largest, until they meet the next ones. Schatten
+        p: Newton's method, for each singular value and around it for their norm, to rounding
+        level. 1 and inf: the columns (rows) of largest sum, soft thresholded.
 
     Returns
     -------
@@ -44,12 +92,16 @@ def prox(
     Notes
     -----
     Differentiable once, in x and in step. At the kinks (a singular value equal to the
-    threshold) the derivative is that of the side on which it is removed or kept as it is.
+    threshold) the derivative is that of the side on which it is removed or kept as it is; at
+    step 0 that in x is the identity, and that in step the one for a growing step.
+
+    One SVD, and for Ky Fan k and Schatten p work of the order of k^2 for k singular values.
 
     References
     ----------
     J.-F. Cai, E. J. Candes, Z. Shen, A singular value thresholding algorithm for matrix
-    completion, SIAM J. Optim. 20 (2010).
+    completion, SIAM J. Optim. 20 (2010). N. Parikh, S. Boyd, Proximal algorithms, Found.
+    Trends Optim. 1 (2014).
 
     Examples
     --------
@@ -58,25 +110,147 @@ def prox(
     array([[1., 0.],
            [0., 0.]])
     """
-    _check_step(step)
-    argument = Argument(x, axis, engine_of(x, step))
-    rule = prox_rule(argument, ord, method)
+    return _mapped(prox_rule, "step", x, step, ord, axis, method)
+
+
+def project(
+    x: Any,
+    radius: Any,
+    ord: Any = "fro",
+    *,
+    axis: tuple[int, int] = (-2, -1),
+    method: str = "auto",
+) -> Array:
+    r"""Return the nearest matrix, in the Frobenius norm, of norm at most `radius`.
+
+    Parameters
+    ----------
+    x, axis, method
+        As for `matrix_norm`.
+    radius : float or array that broadcasts to the batch
+        Not negative.
+    ord : {"fro", "nuc", 2, 1, inf} or norm object
+        Frobenius: x scaled. Spectral: singular values clipped. Nuclear: singular values
+        projected on the l1 ball, by sorting. Ky Fan k: by the solution of every one of its
+        linear pieces. Schatten p: as for `prox`. 1 and inf: each column (row) projected on the
+        l1 ball, by sorting.
+
+    Returns
+    -------
+    array of the shape and dtype of `x`
+        ``x`` itself, bit by bit, inside of the ball; else of norm `radius` up to rounding.
+
+    Raises
+    ------
+    ValueError
+        If `radius` is a negative number. (In an array, a negative radius gives NaN.)
+    NotImplementedError
+        For other norms.
+
+    Notes
+    -----
+    ``project(x, r, ord) + prox(x, r, dual of ord) = x`` (Moreau). Differentiable once, in x and
+    in radius. On the sphere the derivative is that of the inside, the identity; at other kinks
+    and at radius 0 as for `prox`.
+
+    References
+    ----------
+    J. Duchi et al., Efficient projections onto the l1-ball for learning in high dimensions,
+    ICML 2008. B. Wu, C. Ding, D. Sun, K.-C. Toh, On the Moreau-Yosida regularization of the
+    vector k-norm related functions, SIAM J. Optim. 24 (2014).
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> normgrad.project(np.diag([3.0, 1.0]), 2.0, 2)
+    array([[2., 0.],
+           [0., 1.]])
+    """
+    return _mapped(projection_rule, "radius", x, radius, ord, axis, method)
+
+
+def lmo(
+    x: Any,
+    radius: Any = 1.0,
+    ord: Any = "fro",
+    *,
+    axis: tuple[int, int] = (-2, -1),
+    method: str = "auto",
+) -> Array:
+    r"""Return ``argmin Re<z, x>`` over ``||z|| <= radius``: the linear minimisation oracle.
+
+    Parameters
+    ----------
+    x, axis, method
+        As for `matrix_norm`. In the Frank-Wolfe method, x is the gradient of the objective.
+    radius : float or array that broadcasts to the batch
+        Not negative.
+    ord : {"fro", "nuc", 2, 1, inf} or norm object
+        Frobenius: ``-r x / ||x||``. Nuclear: ``-r u_1 v_1^H``. Spectral: ``-r U V^H`` (the
+        polar factor). Others: -r times the gradient of their dual norm.
+
+    Returns
+    -------
+    array of the shape and dtype of `x`
+        Where there are several minimisers, the one of least Frobenius norm: 0 at ``x = 0``, and
+        the mean over a tie. ``Re<z, x> = -radius dual_norm(x, ord)``.
+
+    Raises
+    ------
+    ValueError
+        If `radius` is a negative number. (In an array, a negative radius gives NaN.)
+    NotImplementedError
+        For other norms.
+
+    Notes
+    -----
+    Differentiable once, in x (along the matrices of the same rank and the same ties, like the
+    second derivative of a norm) and in radius. For the nuclear norm of a large matrix, one pair
+    of singular vectors by Lanczos' method; see `explain`.
+
+    References
+    ----------
+    M. Jaggi, Revisiting Frank-Wolfe: projection-free sparse convex optimization, ICML 2013.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> normgrad.lmo(np.diag([3.0, 1.0]), 2.0, "nuc")
+    array([[-2., -0.],
+           [-0., -0.]])
+    """
+    return _mapped(oracle_rule, "radius", x, radius, ord, axis, method)
+
+
+def _mapped(
+    rule_of: Callable[[Argument, Any, str], ProxRule],
+    name: str,
+    x: Any,
+    t: Any,
+    ord: Any,
+    axis: Any,
+    method: str,
+) -> Array:
+    """Return the image of x under the map with the parameter t, which is called `name`."""
+    _check_number(name, t)
+    argument = Argument(x, axis, engine_of(x, t))
+    rule = rule_of(argument, ord, method)
     batch = tuple(argument.x.shape[:-2])
-    shape = () if isinstance(step, (int, float)) else tuple(getattr(step, "shape", ()))
+    shape = () if isinstance(t, (int, float)) else tuple(getattr(t, "shape", ()))
     fits = len(shape) <= len(batch) and all(
         a in (1, b) for a, b in zip(shape[::-1], batch[::-1], strict=False)
     )
     if not fits:
         raise ValueError(
-            f"step must be a number, or an array that broadcasts to the batch of shape {batch}; "
+            f"{name} must be a number, or an array that broadcasts to the batch of shape {batch}; "
             f"got shape {shape}"
         )
-    t = argument.engine.number(step, argument.x, batch)
+    t = argument.engine.number(t, argument.x, batch)
     return argument.like_matrix(argument.engine.prox(rule, argument.x, t))
 
 
-def _check_step(step: Any) -> None:
-    if isinstance(step, (str, bytes, list, tuple, complex)) or step is None:
-        raise TypeError(f"step must be a nonnegative number or an array of them; got {step!r}")
-    if isinstance(step, (int, float)) and not step >= 0:
-        raise ValueError(f"step must be a nonnegative number; got {step!r}")
+def _check_number(name: str, t: Any) -> None:
+    if isinstance(t, (str, bytes, list, tuple, complex)) or t is None:
+        raise TypeError(f"{name} must be a nonnegative number or an array of them; got {t!r}")
+    if isinstance(t, (int, float)) and not t >= 0:
+        raise ValueError(f"{name} must be a nonnegative number; got {t!r}")

@@ -1,36 +1,43 @@
 """The calculus of matrix norms: pure functions of arrays, and every hard formula."""
 
-from normgrad.calculus.by_entries import (
-    EntrywiseDerivative,
-    EntrywiseProxDerivative,
-    NormByEntries,
-    ProxByEntries,
-)
+from normgrad.calculus.by_entries import EntrywiseDerivative, NormByEntries
 from normgrad.calculus.by_singular_values import (
     NormBySingularValues,
-    ProxBySingularValues,
     SpectralDerivative,
     TrackedSpectral,
     ZeroDerivative,
 )
+from normgrad.calculus.convex import (
+    Oracle,
+    ProjectionByEntries,
+    ProjectionBySingularValues,
+    ProxByEntries,
+    ProxBySingularValues,
+    rank_after_threshold,
+)
 from normgrad.calculus.lift import LiftDerivative, lift
 from normgrad.calculus.names import rule_of_name
 from normgrad.calculus.normalise import Normalised, normalise, restore
+from normgrad.calculus.polar import PolarByIteration
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule, Rule
 from normgrad.calculus.structured import NormOfStructure, StructuredDerivative
 from normgrad.calculus.structures import considered
+from normgrad.calculus.subdifferential import nearest_subgradient
 from normgrad.calculus.tolerances import Tolerances, tolerances
 
 __all__ = [
     "Derivative",
     "EntrywiseDerivative",
-    "EntrywiseProxDerivative",
     "LiftDerivative",
     "NormByEntries",
     "NormBySingularValues",
     "NormOfStructure",
     "NormRule",
     "Normalised",
+    "Oracle",
+    "PolarByIteration",
+    "ProjectionByEntries",
+    "ProjectionBySingularValues",
     "ProxByEntries",
     "ProxBySingularValues",
     "ProxRule",
@@ -42,7 +49,9 @@ __all__ = [
     "ZeroDerivative",
     "considered",
     "lift",
+    "nearest_subgradient",
     "normalise",
+    "rank_after_threshold",
     "restore",
     "rule_of_name",
     "tolerances",

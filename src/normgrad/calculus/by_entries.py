@@ -1,16 +1,16 @@
-"""Norms and proximal maps of entries: no factorization."""
+"""Norms of entries: no factorization."""
 
 from dataclasses import dataclass
 from typing import final
 
 from normgrad.arithmetic import Array, branch, namespace, within_safe_range
 from normgrad.calculus.normalise import Normalised, normalise, restore
-from normgrad.calculus.rules import Derivative, NormRule, ProxRule
+from normgrad.calculus.rules import Derivative, NormRule
 from normgrad.calculus.small import is_small, small_frobenius
 from normgrad.calculus.tolerances import tolerances
 from normgrad.norms import EntrywiseNorm, Frobenius
 
-__all__ = ["EntrywiseDerivative", "EntrywiseProxDerivative", "NormByEntries", "ProxByEntries"]
+__all__ = ["EntrywiseDerivative", "NormByEntries"]
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,7 @@ class EntrywiseDerivative:
         direction = normalise(E)
         A = self.scaled.matrix
         dG = self.norm.hessian(A, self.value, self.G, direction.matrix, self.tie)
-        return restore(dG, (direction, 1), (self.scaled, -1))
-
-
-@dataclass(frozen=True)
-class EntrywiseProxDerivative:
-    """The derivative of an entrywise proximal map at one matrix."""
-
-    norm: EntrywiseNorm
-    scaled: Normalised
-    value: Array
-    t: Array
-
-    def __call__(self, E: Array) -> Array:
-        direction = normalise(E)
-        dP = self.norm.prox_derivative(self.scaled.matrix, self.value, self.t, direction.matrix)
-        return restore(dP, (direction, 1), (self.scaled, 0))
+        return restore(dG, (direction, 1), (self.scaled, (self.norm.degree or 1) - 2))
 
 
 @final
@@ -61,9 +46,12 @@ class NormByEntries(NormRule):
 
         def scaling(A: Array) -> Array:
             scaled = normalise(A)
-            return scaled.value(self.norm.of_entries(scaled.matrix))
+            return scaled.value(self.norm.of_entries(scaled.matrix), self._degree())
 
         return branch(_all_safe(value), lambda A: value, scaling, A)
+
+    def _degree(self) -> int:
+        return self.norm.degree or 1
 
     def quick(self, A: Array) -> tuple[Array, Array] | None:
         if isinstance(self.norm, Frobenius) and is_small(A):
@@ -81,7 +69,7 @@ class NormByEntries(NormRule):
             scaled = normalise(A)
             value = self.norm.of_entries(scaled.matrix)
             G = self.norm.gradient(scaled.matrix, value, tie)
-            return scaled.value(value), restore(G, (scaled, 0))
+            return scaled.value(value, self._degree()), restore(G, (scaled, self._degree() - 1))
 
         both: tuple[Array, Array] = branch(_all_safe(value), direct, scaling, A)
         return both
@@ -95,31 +83,8 @@ class NormByEntries(NormRule):
 
     def linearized(self, A: Array) -> tuple[Array, Array, Derivative]:
         at = self.derivative(A)
-        return at.scaled.value(at.value), restore(at.G, (at.scaled, 0)), at
-
-
-@final
-@dataclass(frozen=True)
-class ProxByEntries(ProxRule):
-    """The proximal map of an entrywise norm."""
-
-    norm: EntrywiseNorm
-    method: str = "auto"
-
-    def settled(self, A: Array) -> "ProxByEntries":
-        return self
-
-    def prox(self, A: Array, t: Array) -> Array:
-        scaled, t = normalise(A).with_step(t)
-        value = self.norm.of_entries(scaled.matrix)
-        P = self.norm.prox_entries(scaled.matrix, value, t)
-        return restore(P, (scaled, 1))
-
-    def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
-        scaled, t = normalise(A).with_step(t)
-        value = self.norm.of_entries(scaled.matrix)
-        in_t = restore(self.norm.prox_step(scaled.matrix, value, t), (scaled, 0))
-        return EntrywiseProxDerivative(self.norm, scaled, value, t), in_t
+        value = at.scaled.value(at.value, self._degree())
+        return value, restore(at.G, (at.scaled, self._degree() - 1)), at
 
 
 def _all_safe(value: Array) -> Array:

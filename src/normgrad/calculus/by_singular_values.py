@@ -1,4 +1,4 @@
-"""Norms and proximal maps through singular values: factorize once, then everything is a lift."""
+"""Norms through singular values: factorize once, then everything is a lift."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -8,18 +8,20 @@ from typing import Any, NamedTuple, Self, final
 from normgrad.arithmetic import Array, adjoint, largest, machine_epsilon, namespace
 from normgrad.calculus.lift import LiftDerivative, lift
 from normgrad.calculus.normalise import Normalised, normalise, restore
-from normgrad.calculus.rules import Derivative, NormRule, ProxRule
+from normgrad.calculus.rules import Derivative, NormRule
 from normgrad.calculus.small import is_small, small_value_and_gradient
 from normgrad.calculus.tolerances import snap_to_zero, tolerances
 from normgrad.factorizations import Account, Demand, Spectrum, decompose, settle, tracked
 from normgrad.norms import Spectral, UnitarilyInvariantNorm
 
 __all__ = [
+    "BySingularValues",
     "NormBySingularValues",
-    "ProxBySingularValues",
+    "Seen",
     "SpectralDerivative",
     "TrackedSpectral",
     "ZeroDerivative",
+    "is_empty",
 ]
 
 
@@ -27,7 +29,7 @@ __all__ = [
 class SpectralDerivative:
     """The derivative of a lift at one matrix, with the scaling of A and of E undone."""
 
-    lift: LiftDerivative
+    lift: Derivative
     scaled: Normalised
     degree: int
 
@@ -44,7 +46,7 @@ class ZeroDerivative(NamedTuple):
         return namespace(E).zeros_like(E)
 
 
-class _Seen(NamedTuple):
+class Seen(NamedTuple):
     """The singular triplets, and the singular values as derivatives see them."""
 
     spectrum: Spectrum
@@ -53,7 +55,7 @@ class _Seen(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _BySingularValues:
+class BySingularValues:
     """A unitarily invariant norm, and the factorization that is to be used.
 
     `verified` says that the one named by `method` has accepted the matrix already.
@@ -68,47 +70,53 @@ class _BySingularValues:
         """Return how many leading singular values, of k, the result depends on."""
 
     def demand(self, A: Array, *, vectors: bool = True, complete: bool = False) -> Demand:
+        # (what is not homogeneous is computed at the true scale of each matrix of a batch, which
+        # is known where one factorization takes all of them)
+        complete = complete or self.norm.degree is None
         tol = tolerances(self.norm, A)
         triplets = self.triplets(min(A.shape[-2:]))
         named = self.method != "auto" and not self.verified
         return Demand(triplets, tol.tie, tol.rank, vectors, complete, named)
 
     def settled(self, A: Array) -> Self:
-        if _is_empty(A):
+        if is_empty(A):
             return self
         method, verified = settle(A, self.demand(A), self.method)
         return replace(self, method=method, verified=verified)
 
-    def at(self, A: Array, use: Callable[[_Seen], Any], **wanted: bool) -> Any:
-        """Return what `use` makes of the triplets of A."""
+    def at(self, scaled: Normalised, use: Callable[[Seen], Any], **wanted: bool) -> Any:
+        """Return what `use` makes of the triplets of a scaled matrix."""
+        A: Array = scaled.matrix
         tol = tolerances(self.norm, A)
 
         def seen(spectrum: Spectrum) -> Any:
-            return use(_Seen(spectrum, snap_to_zero(spectrum.s, tol), tol.tie))
+            if self.norm.degree is None:
+                spectrum = spectrum._replace(s=scaled.restored(spectrum.s))
+            return use(Seen(spectrum, snap_to_zero(spectrum.s, tol), tol.tie))
 
         demand = self.demand(A, **wanted)
         return decompose(A, demand, seen, self.method, verified=self.verified)
 
 
-def _is_empty(A: Array) -> bool:
+def is_empty(A: Array) -> bool:
+    """Whether A has no entries."""
     return 0 in A.shape
 
 
 @final
 @dataclass(frozen=True)
-class NormBySingularValues(_BySingularValues, NormRule):
+class NormBySingularValues(BySingularValues, NormRule):
     """The norm: its gradient is the lift of the slope of its gauge."""
 
     def triplets(self, k: int) -> int:
         return self.norm.triplets(k)
 
     def value(self, A: Array) -> Array:
-        if _is_empty(A):
+        if is_empty(A):
             return namespace(A).zeros_like(largest(A))
         scaled = normalise(A)
-        return scaled.value(
-            self.at(scaled.matrix, lambda at: self.norm.value(at.spectrum.s), vectors=False)
-        )
+        value = self.at(scaled, lambda at: self.norm.value(at.spectrum.s), vectors=False)
+        return scaled.value(value, self.norm.degree or 0)
 
     def quick(self, A: Array) -> tuple[Array, Array] | None:
         if self.method != "auto" or not is_small(A) or A.item(1) == 0:  # it may be diagonal
@@ -116,17 +124,19 @@ class NormBySingularValues(_BySingularValues, NormRule):
         return small_value_and_gradient(self.norm, A)
 
     def value_and_gradient(self, A: Array) -> tuple[Array, Array]:
-        if _is_empty(A):
+        if is_empty(A):
             return self.value(A), namespace(A).zeros_like(A)
 
-        def both(at: _Seen) -> tuple[Array, Array]:
+        def both(at: Seen) -> tuple[Array, Array]:
             mu = self.norm.slope(at.s, at.tie)
             G = lift(at.spectrum, mu, lambda: self.norm.curvature(at.s, at.tie))
             return self.norm.value(at.spectrum.s), G
 
         scaled = normalise(A)
-        value, G = self.at(scaled.matrix, both)
-        return scaled.value(value), restore(G, (scaled, 0))
+        value, G = self.at(scaled, both)
+        degree = self.norm.degree
+        gradient = restore(G, (scaled, 0 if degree is None else degree - 1))
+        return scaled.value(value, degree or 0), gradient
 
     def account(self, A: Array) -> Account:
         """Return what each factorization has to say of A, for value and gradient."""
@@ -136,30 +146,33 @@ class NormBySingularValues(_BySingularValues, NormRule):
         return account
 
     def derivative(self, A: Array) -> Derivative:
-        if _is_empty(A):
+        if is_empty(A):
             return ZeroDerivative()
 
-        def derivative(at: _Seen) -> LiftDerivative:
+        def derivative(at: Seen) -> LiftDerivative:
             return LiftDerivative.at(at.spectrum, at.s, self.norm.curvature(at.s, at.tie))
 
         scaled = normalise(A)
-        lifted = self.at(scaled.matrix, derivative, complete=True)
-        return SpectralDerivative(lifted, scaled.without_matrix(), -1)
+        lifted = self.at(scaled, derivative, complete=True)
+        degree = 0 if self.norm.degree is None else self.norm.degree - 2
+        return SpectralDerivative(lifted, scaled.without_matrix(), degree)
 
     def linearized(self, A: Array) -> tuple[Array, Array, Derivative]:
-        if _is_empty(A):
+        if is_empty(A):
             return *self.value_and_gradient(A), ZeroDerivative()
 
-        def everything(at: _Seen) -> tuple[Array, Array, LiftDerivative]:
+        def everything(at: Seen) -> tuple[Array, Array, LiftDerivative]:
             curvature = self.norm.curvature(at.s, at.tie)
             G = lift(at.spectrum, curvature.g, lambda: curvature)
             lifted = LiftDerivative.at(at.spectrum, at.s, curvature)
             return self.norm.value(at.spectrum.s), G, lifted
 
         scaled = normalise(A)
-        value, G, lifted = self.at(scaled.matrix, everything, complete=True)
-        derivative = SpectralDerivative(lifted, scaled.without_matrix(), -1)
-        return scaled.value(value), restore(G, (scaled, 0)), derivative
+        value, G, lifted = self.at(scaled, everything, complete=True)
+        degree = self.norm.degree
+        first, second = (0, 0) if degree is None else (degree - 1, degree - 2)
+        derivative = SpectralDerivative(lifted, scaled.without_matrix(), second)
+        return scaled.value(value, degree or 0), restore(G, (scaled, first)), derivative
 
 
 @final
@@ -178,38 +191,3 @@ class TrackedSpectral:
         at = tracked(scaled.matrix, columns, demand, accuracy)
         G = at.u[:, None] * adjoint(at.v[:, None])
         return scaled.value(at.s), restore(G, (scaled, 0)), at.columns
-
-
-@final
-@dataclass(frozen=True)
-class ProxBySingularValues(_BySingularValues, ProxRule):
-    """The proximal map of a unitarily invariant norm: the lift of that of its gauge."""
-
-    def triplets(self, k: int) -> int:
-        return k
-
-    def prox(self, A: Array, t: Array) -> Array:
-        if _is_empty(A):
-            return namespace(A).zeros_like(A)
-        scaled, t = normalise(A).with_step(t)
-
-        def lifted(at: _Seen) -> Array:
-            curvature = self.norm.proximal(at.spectrum.s, t).curvature
-            return lift(at.spectrum, curvature.g, lambda: curvature)
-
-        return restore(self.at(scaled.matrix, lifted, complete=True), (scaled, 1))
-
-    def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
-        if _is_empty(A):
-            return ZeroDerivative(), namespace(A).zeros_like(A)
-        scaled, t = normalise(A).with_step(t)
-
-        def both(at: _Seen) -> tuple[LiftDerivative, Array]:
-            spectrum = at.spectrum
-            proximal = self.norm.proximal(spectrum.s, t)
-            lifted = LiftDerivative.at(spectrum, spectrum.s, proximal.curvature)
-            return lifted, lift(spectrum, proximal.step, lambda: proximal.curvature)
-
-        lifted, in_t = self.at(scaled.matrix, both, complete=True)
-        in_t = restore(in_t, (scaled, 0))
-        return SpectralDerivative(lifted, scaled.without_matrix(), 0), in_t

@@ -16,7 +16,7 @@ Daleckii-Krein theorem for the odd function h. In the direction E, with ``Et = U
     P_ij = h[s_i,  s_j] = (h(s_i) - h(s_j)) / (s_i - s_j),   P_ii = h'(s_i)
     M_ij = h[s_i, -s_j] = (h(s_i) + h(s_j)) / (s_i + s_j)
     q_i  = h[s_i,  0  ] = h(s_i) / s_i
-    coupling = weight w (w^T Re diag Et)
+    coupling = sum_c weight_c w_c (w_c^T Re diag Et)
 
 Quotients 0/0 are h'(0). No quantity is added to a denominator, and no ``s_i^2 - s_j^2``
 appears: where h is constant, as for the nuclear norm, equal singular values are harmless.
@@ -136,5 +136,6 @@ class LiftDerivative(NamedTuple):
         H, K = (Et + adjoint(Et)) / 2, (Et - adjoint(Et)) / 2
         unit = identity(self.w.shape[-1], self.w)
         stretch = xp.sum(unit * (xp.real(H) if is_complex(H) else H), axis=-1)
-        coupling = (self.weight * xp.sum(self.w * stretch, axis=-1))[..., None] * self.w
+        amount = self.weight * xp.sum(self.w * stretch[..., None, :], axis=-1)
+        coupling = xp.sum(amount[..., None] * self.w, axis=-2)
         return self.P * H + self.M * K + coupling[..., None] * unit

@@ -27,10 +27,14 @@ class Normalised(NamedTuple):
     exponent: Array | None
     size: Array | None
 
-    def value(self, value: Array) -> Array:
-        """Return what has degree 1 in A, such as a norm; inf or NaN where A has such an entry."""
-        if self.exponent is not None:
-            value = shift(value, self.exponent)
+    def restored(self, s: Array) -> Array:
+        """Return singular values of `matrix` as those of A."""
+        return s if self.exponent is None else shift(s, self.exponent)
+
+    def value(self, value: Array, degree: int = 1) -> Array:
+        """Return what has a degree in A, as a norm has 1; inf or NaN where A has such an entry."""
+        if self.exponent is not None and degree:
+            value = shift(value, degree * self.exponent)
         if self.size is None:
             return value
         xp = namespace(value)
@@ -57,7 +61,7 @@ class Normalised(NamedTuple):
 def restore(X: Array, *factors: tuple[Normalised, int]) -> Array:
     """Return a result for scaled matrices as it is for those given.
 
-    Each factor is a matrix on which the result depends, and its degree in it: 1, 0 or -1.
+    Each factor is a matrix on which the result depends, and its degree in it.
     The scales are applied as one, so that nothing is rounded in between. The result is NaN
     for a matrix that has an entry which is not finite.
     """

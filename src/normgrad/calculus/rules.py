@@ -69,7 +69,10 @@ class NormRule(Rule):
 
 
 class ProxRule(Rule):
-    """A proximal map ``argmin_X t ||X|| + ||X - A||_F^2 / 2``, t of shape (...)."""
+    """A map with a parameter t, (...): proximal map with step t, or for the ball of radius t.
+
+    The latter are the projection and the minimiser of a linear function.
+    """
 
     @abstractmethod
     def settled(self, A: Array) -> "ProxRule":
@@ -77,7 +80,7 @@ class ProxRule(Rule):
 
     @abstractmethod
     def prox(self, A: Array, t: Array) -> Array:
-        """Return the proximal point, (..., m, n)."""
+        """Return the image of A, (..., m, n)."""
 
     @abstractmethod
     def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:

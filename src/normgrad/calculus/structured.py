@@ -31,15 +31,15 @@ class _Scaled(NamedTuple):
     rows: tuple[Normalised, ...]
 
     @classmethod
-    def of(cls, embedding: Embedding, x: Array) -> "_Scaled":
+    def of(cls, embedding: Embedding, x: Array, norm: Norm) -> "_Scaled":
         scaling = embedding.kind.scaling
-        if scaling == "none":
+        if scaling == "none" or norm.degree != 1:
             return cls((Normalised(x, None, None),))
         return cls(tuple(map(normalise, embedding.rows(x) if scaling == "each" else [x])))
 
     def matrix(self, embedding: Embedding) -> Matrix:
         rows = [row.matrix for row in self.rows]
-        if embedding.kind.scaling != "each":
+        if len(rows) == 1:
             rows = embedding.rows(rows[0])
         return embedding.at(rows)
 
@@ -65,7 +65,7 @@ class _Scaled(NamedTuple):
 
         `exponent` is to be added to those of the parameters that it has other than its own.
         """
-        if embedding.kind.scaling == "each":
+        if len(self.rows) > 1:
             total = self.exponent + exponent
             parts = embedding.rows(x)
             scaled = [
@@ -91,7 +91,7 @@ class _Scaled(NamedTuple):
 
         The results: which of its entries are finite, the scaled direction, that power.
         """
-        each = embedding.kind.scaling == "each"
+        each = len(self.rows) > 1
         given = _Scaled(tuple(map(normalise, embedding.rows(E) if each else [E])))
         exponents = [
             _exponent(d) - _lead_of(_exponent(row), d)
@@ -181,14 +181,14 @@ class NormOfStructure(NormRule):
     def value(self, x: Array) -> Array:
         if self._is_empty(x):
             return namespace(x).sum(0 * real(x), axis=(-2, -1))
-        scaled = _Scaled.of(self.embedding, x)
+        scaled = _Scaled.of(self.embedding, x, self.norm)
         A = scaled.matrix(self.embedding)
         return scaled.value(self.structure(A).value(A))
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
         if self._is_empty(x):
             return self.value(x), namespace(x).zeros_like(x)
-        scaled = _Scaled.of(self.embedding, x)
+        scaled = _Scaled.of(self.embedding, x, self.norm)
         A = scaled.matrix(self.embedding)
         value, parts = self.structure(A).value_and_gradient(A)
         row = self.embedding.row(parts, tuple(x.shape[:-2]))
@@ -200,7 +200,7 @@ class NormOfStructure(NormRule):
     def derivative(self, x: Array) -> Derivative:
         if self._is_empty(x):
             return ZeroDerivative()
-        scaled = _Scaled.of(self.embedding, x)
+        scaled = _Scaled.of(self.embedding, x, self.norm)
         A = scaled.matrix(self.embedding)
         state = self.structure(A).derivative(A)
         return StructuredDerivative(A.parameters, state, scaled.without_matrix(), self.embedding)

@@ -192,6 +192,9 @@ class AutogradEngine(Engine):
     def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
         return NUMPY.track(rule, getval(x), state)
 
+    def constant(self, f: Callable[..., Array], *arrays: Array) -> Array:
+        return NUMPY.constant(f, *map(getval, arrays))
+
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         return _prox(x, t, _Point(rule))
 

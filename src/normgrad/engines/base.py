@@ -86,6 +86,10 @@ class Engine(ABC):
         """Return value, gradient and state as numbers that are not differentiable."""
 
     @abstractmethod
+    def constant(self, f: Callable[..., Array], *arrays: Array) -> Array:
+        """Return ``f(*arrays)`` as numbers that are not differentiable."""
+
+    @abstractmethod
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         """Return the proximal point; t has the shape of the batch."""
 

@@ -18,7 +18,6 @@ from jax.interpreters import ad, batching, mlir
 from normgrad.arithmetic import Array, is_traced, real_inner
 from normgrad.calculus import (
     EntrywiseDerivative,
-    EntrywiseProxDerivative,
     NormRule,
     ProxRule,
     Rule,
@@ -39,7 +38,6 @@ jax.tree_util.register_dataclass(EntrywiseDerivative, ["scaled", "value", "G"], 
 jax.tree_util.register_dataclass(
     StructuredDerivative, ["parameters", "state", "scaled"], ["embedding"]
 )
-jax.tree_util.register_dataclass(EntrywiseProxDerivative, ["scaled", "value", "t"], ["norm"])
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -266,6 +264,9 @@ class JaxEngine(Engine):
 
     def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
         return _compiled(rule, "track", jax.lax.stop_gradient(x), state)
+
+    def constant(self, f: Callable[..., Array], *arrays: Array) -> Array:
+        return f(*map(jax.lax.stop_gradient, arrays))
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         return _prox(rule, x, t)

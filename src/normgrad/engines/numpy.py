@@ -84,6 +84,10 @@ class NumpyEngine(Engine):
         with np.errstate(all="ignore"):
             return rule.track(x, state)
 
+    def constant(self, f: Callable[..., Array], *arrays: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return f(*arrays)[()]
+
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         with np.errstate(all="ignore"):
             return rule.prox(x, t)

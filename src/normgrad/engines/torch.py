@@ -90,6 +90,9 @@ class TorchEngine(Engine):
     def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:
         return rule.track(x.detach(), state)
 
+    def constant(self, f: Callable[..., Array], *arrays: Array) -> Array:
+        return torch_derivative.untraced(f, *(x.detach() for x in arrays))
+
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         if _is_symbolic(x):
             return torch_compile.prox(rule, x, t)

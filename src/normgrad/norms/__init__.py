@@ -6,24 +6,31 @@ from typing import Any
 from normgrad.norms.base import (
     Curvature,
     EntrywiseNorm,
+    EntrywiseProximal,
     Norm,
     Proximal,
     UnitarilyInvariantNorm,
     norm_of_name,
 )
 from normgrad.norms.frobenius import Frobenius
-from normgrad.norms.induced import AbsoluteSum
-from normgrad.norms.ky_fan import KyFan
+from normgrad.norms.functions import HuberNuclear, SpectralFunction
+from normgrad.norms.induced import AbsoluteSum, SumOfLargest
+from normgrad.norms.ky_fan import DualKyFan, KyFan
 from normgrad.norms.nuclear import Nuclear
 from normgrad.norms.schatten import Schatten
 from normgrad.norms.spectral import SmallestSingularValue, Spectral
+from normgrad.norms.squared import Squared
+from normgrad.norms.weighted import WeightedNuclear
 
 __all__ = [
     "ALIASES",
     "AbsoluteSum",
     "Curvature",
+    "DualKyFan",
     "EntrywiseNorm",
+    "EntrywiseProximal",
     "Frobenius",
+    "HuberNuclear",
     "KyFan",
     "Norm",
     "Nuclear",
@@ -31,7 +38,11 @@ __all__ = [
     "Schatten",
     "SmallestSingularValue",
     "Spectral",
+    "SpectralFunction",
+    "Squared",
+    "SumOfLargest",
     "UnitarilyInvariantNorm",
+    "WeightedNuclear",
     "norm_of_name",
     "resolve",
 ]
@@ -68,7 +79,8 @@ def resolve(ord: Any) -> Norm:
     names = ", ".join(repr(name) for name in ALIASES)
     raise ValueError(
         f"ord={_short(ord)} is not a matrix norm{_hint(ord)}. Valid: {names}, or a norm object: "
-        "Frobenius(), Spectral(), Nuclear(), Schatten(p), KyFan(k). "
+        "Frobenius(), Spectral(), Nuclear(), Schatten(p), KyFan(k), Squared(ord), "
+        "HuberNuclear(mu), WeightedNuclear(weights), SpectralFunction(f, df, d2f). "
         "A Schatten p norm is written Schatten(p), never as a bare number"
     )
 
@@ -118,4 +130,8 @@ def _simplest(norm: Norm) -> Norm:
             return Spectral()
     if isinstance(norm, KyFan) and norm.k == 1:
         return Spectral(norm.tie_tol)
+    if isinstance(norm, Squared):
+        return norm.form()
+    if isinstance(norm, DualKyFan) and norm.k == 1:
+        return Nuclear(norm.rank_tol)
     return norm

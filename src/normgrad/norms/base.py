@@ -3,71 +3,26 @@
 import ast
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
-from normgrad.arithmetic import Array, namespace
-from normgrad.norms.differences import step_differences
+from normgrad.arithmetic import Array
+from normgrad.norms.curvature import Curvature, Proximal
+from normgrad.norms.entrywise import EntrywiseProximal
 
 __all__ = [
     "Curvature",
     "EntrywiseNorm",
+    "EntrywiseProximal",
     "Norm",
     "Proximal",
     "UnitarilyInvariantNorm",
     "check_tolerance",
-    "no_prox",
+    "no_ball",
     "norm_of_name",
     "set_number",
 ]
-
-
-class Curvature(NamedTuple):
-    r"""The derivative of a symmetric map g of singular values, at s.
-
-    With the quantities that couple all entries held fixed (the norm itself, a threshold),
-    such a map acts on each singular value as one scalar function h: ``g(s)_i = h(s_i)``,
-    extended to negative numbers as an odd function. Its Jacobian is a diagonal plus at most
-    a rank-one coupling, ``J = diag(h'(s)) + weight * w w^T``.
-
-    Parameters
-    ----------
-    g : (..., k) array
-        The map itself.
-    slope : (..., k) array
-        ``h'(s_i)``. Where h is not differentiable: its derivative along the manifold on
-        which the rank and the tied cluster stay as they are.
-    differences : callable
-        ``differences(x, g)`` returns the divided differences, (..., j, j), of the j among
-        the singular values in x, (..., j), where the map is g:
-        ``h[x_i, x_j] = (g_i - g_j) / (x_i - x_j)``, and ``h'(x_i)`` where ``x_i = x_j``,
-        the diagonal included. They must be accurate also for nearly equal arguments:
-        `normgrad.norms.differences` has the usual ones. x may have axes between its last and
-        those of s, as of the blocks of a matrix.
-    w : (..., k) array
-    weight : (...,) array
-    """
-
-    g: Array
-    slope: Array
-    differences: Callable[[Array, Array], Array]
-    w: Array
-    weight: Array
-
-    @classmethod
-    def piecewise_linear(cls, s: Array, mu: Array) -> "Curvature":
-        """Return the curvature of a piecewise linear gauge with the slope `mu`: J = 0."""
-        none = namespace(s).zeros_like(s)
-        return cls(mu, none, step_differences, none, none[..., 0])
-
-
-class Proximal(NamedTuple):
-    """A proximal map of singular values: its derivative in s, and its derivative in the step."""
-
-    curvature: Curvature
-    step: Array
 
 
 class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
@@ -83,16 +38,37 @@ class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
             if getattr(self, field, None) is not None:
                 set_number(self, field)
                 check_tolerance(field, getattr(self, field))
+        object.__setattr__(self, "_name", self._written())
+
+    degree: ClassVar[int | None] = 1
+    """The norm of ``c A`` is ``c^degree`` times that of A; None says that it has no degree."""
 
     def check_shape(self, m: int, n: int) -> None:  # noqa: B027 (most norms take every shape)
         """Raise ValueError if the norm is not defined for ``m x n`` matrices."""
 
+    def dual(self) -> "Norm":
+        """Return the dual norm, ``max Re<x, z>`` over ``||z|| <= 1``.
+
+        Raises
+        ------
+        NotImplementedError
+            If it is not known, or there is none.
+        """
+        raise NotImplementedError(
+            f"the dual of the {self} is not available; it is for 'fro', 'nuc', 2, 1, inf, "
+            "Schatten(p) and KyFan(k)"
+        )
+
     def name(self) -> str:
         """Return a text from which `norm_of_name` makes the same norm again.
 
-        The class must be at the top of a module, and its fields numbers or None. (Unlike
-        repr, this can be traced by torch.compile.)
+        The class must be at the top of a module, and its fields numbers or None. (It is made
+        with the norm, since torch.compile can not write down a number that it takes for variable.)
         """
+        made = getattr(self, "_name", None)
+        return self._written() if made is None else made
+
+    def _written(self) -> str:
         cls: Any = type(self)
         fields = ", ".join([repr(getattr(self, field)) for field in cls.__dataclass_fields__])
         return cls.__module__ + ":" + cls.__qualname__ + "(" + fields + ")"
@@ -139,8 +115,8 @@ class UnitarilyInvariantNorm(Norm):
     """A symmetric gauge function on singular values (von Neumann). It never sees a matrix.
 
     Every method takes the singular values `s`, shape (..., k), descending and normalised to
-    about 1; those that count as zero are exactly zero. `tie` is the relative gap that
-    counts as a tie.
+    about 1 (but as they are, where `degree` is None); those that count as zero are exactly
+    zero. `tie` is the relative gap that counts as a tie.
     """
 
     @abstractmethod
@@ -162,9 +138,21 @@ class UnitarilyInvariantNorm(Norm):
     def proximal(self, s: Array, step: Array) -> Proximal:
         """Return ``argmin_x step * gauge(x) + |x - s|^2 / 2``, with its derivatives.
 
-        `step` has the shape (...). Unlike elsewhere, `s` is as it was computed.
+        `step` has the shape (...). Unlike elsewhere, `s` is as it was computed. By default
+        it is what the projection on the ball of the dual norm takes away (Moreau).
         """
-        raise no_prox(self)
+        dual = self.dual()
+        if not isinstance(dual, UnitarilyInvariantNorm):
+            raise no_ball(self)
+        ball = dual.projection(s, step).outside(dual.value(s) > step, s)
+        return ball.complement(s).after(step, s)
+
+    def projection(self, s: Array, radius: Array) -> Proximal:
+        """Return ``argmin_x |x - s|`` over ``gauge(x) <= radius``, with its derivatives.
+
+        As `proximal`. What is returned for s inside of the ball is not used.
+        """
+        raise no_ball(self)
 
 
 class EntrywiseNorm(Norm):
@@ -190,21 +178,28 @@ class EntrywiseNorm(Norm):
         than `A`.
         """
 
-    def prox_entries(self, A: Array, value: Array, t: Array) -> Array:
-        """Return ``argmin_X t ||X|| + ||X - A||_F^2 / 2``, given the norm; t is (...)."""
-        raise no_prox(self)
+    def proximal_entries(self, A: Array, step: Array) -> EntrywiseProximal:
+        """Return ``argmin_X step ||X|| + ||X - A||_F^2 / 2``, with its derivatives; step is (...).
 
-    def prox_derivative(self, A: Array, value: Array, t: Array, E: Array) -> Array:
-        """Return the derivative of `prox_entries` in A, in the direction E."""
-        raise no_prox(self)
+        By default it is what the projection on the ball of the dual norm takes away (Moreau).
+        """
+        dual = self.dual()
+        if not isinstance(dual, EntrywiseNorm):
+            raise no_ball(self)
+        ball = dual.projection_entries(A, step).outside(dual.of_entries(A) > step, A)
+        return ball.complement(A).after(step, A)
 
-    def prox_step(self, A: Array, value: Array, t: Array) -> Array:
-        """Return the derivative of `prox_entries` in t."""
-        raise no_prox(self)
+    def projection_entries(self, A: Array, radius: Array) -> EntrywiseProximal:
+        """Return the nearest matrix of norm at most `radius`, (...), with its derivatives.
+
+        What is returned for A inside of the ball is not used.
+        """
+        raise no_ball(self)
 
 
-def no_prox(norm: Norm) -> NotImplementedError:
-    """Return the error for a norm whose proximal map is not available."""
+def no_ball(norm: Norm) -> NotImplementedError:
+    """Return the error for a norm whose proximal map and projection are not available."""
     return NotImplementedError(
-        f"the proximal map of the {norm} is not available; it is for 'fro', 'nuc' and 2"
+        f"proximal map and projection of the {norm} are not available; they are for 'fro', "
+        "'nuc', 2, 1, inf, Schatten(p) and KyFan(k)"
     )

@@ -1,24 +1,19 @@
 """The Frobenius norm."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import NamedTuple, final
 
 from normgrad.arithmetic import Array, divide, frobenius, namespace, real_inner
-from normgrad.norms.base import Curvature, EntrywiseNorm, Proximal, UnitarilyInvariantNorm
+from normgrad.norms.base import (
+    Curvature,
+    EntrywiseNorm,
+    EntrywiseProximal,
+    Proximal,
+    UnitarilyInvariantNorm,
+)
 from normgrad.norms.differences import each
 
 __all__ = ["Frobenius"]
-
-
-def _constant(slope: Array) -> Callable[[Array, Array], Array]:
-    """Return the divided differences of ``h(x) = slope x``."""
-
-    def differences(x: Array, g: Array) -> Array:
-        one = namespace(x).ones_like(x)
-        return each(slope, x)[..., None] * (one[..., :, None] * one[..., None, :])
-
-    return differences
 
 
 @final
@@ -54,25 +49,25 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
         inverse = divide(namespace(A).ones_like(value), value)[..., None, None]
         return inverse * (E - G * real_inner(G, E)[..., None, None])
 
-    def prox_entries(self, A: Array, value: Array, t: Array) -> Array:
-        return A * self._shrink(value, t)[..., None, None]
+    def proximal_entries(self, A: Array, step: Array) -> EntrywiseProximal:
+        # off the ball of radius t: A - t G, with the derivative E - t dG; on it: 0
+        value, unit = self._polar(A)
+        moving = namespace(value).astype(value > step, value.dtype)
+        kept = namespace(value).where(step == 0, 1.0, moving)
+        shrink = moving * divide(value - step, value)
+        radial = _Radial(unit, kept, kept * divide(step, value))
+        return EntrywiseProximal(_each(shrink) * A, -_each(moving) * unit, radial)
 
-    def prox_derivative(self, A: Array, value: Array, t: Array, E: Array) -> Array:
-        # off the ball of radius t: E - t dG; on it: 0
-        shrunk = E - t[..., None, None] * self.hessian(A, value, self._unit(A, value), E, 0.0)
-        kept = (value > t) | (t == 0)
-        return shrunk * namespace(A).astype(kept, value.dtype)[..., None, None]
+    def projection_entries(self, A: Array, radius: Array) -> EntrywiseProximal:
+        # r G, with the derivative r dG
+        value, unit = self._polar(A)
+        none, shrink = namespace(value).zeros_like(value), divide(radius, value)
+        return EntrywiseProximal(_each(radius) * unit, unit, _Radial(unit, none, -shrink))
 
-    def prox_step(self, A: Array, value: Array, t: Array) -> Array:
-        kept = namespace(A).astype(value > t, value.dtype)
-        return -kept[..., None, None] * self._unit(A, value)
-
-    def _unit(self, A: Array, value: Array) -> Array:
-        return self.gradient(A, value, 0.0)
-
-    def _shrink(self, value: Array, t: Array) -> Array:
-        """Return ``(1 - t / ||A||)_+``."""
-        return namespace(value).astype(value > t, value.dtype) * divide(value - t, value)
+    def _polar(self, A: Array) -> tuple[Array, Array]:
+        """Return the norm, and the gradient."""
+        value = self.of_entries(A)
+        return value, self.gradient(A, value, 0.0)
 
     # --- of singular values ---
 
@@ -84,31 +79,54 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
 
     def curvature(self, s: Array, tie: float) -> Curvature:
         # h(x) = x / phi: every divided difference is 1 / phi; J = (I - mu mu^T) / phi
-        xp = namespace(s)
         phi = self.value(s)
-        inverse = divide(xp.ones_like(phi), phi)
-        slope = inverse[..., None] * xp.ones_like(s)
-        return Curvature(
-            self.slope(s, tie),
-            slope,
-            _constant(inverse),
-            self.slope(s, tie),
-            -inverse,
-        )
+        inverse = divide(namespace(s).ones_like(phi), phi)
+        return self._homothety(s, self.slope(s, tie), inverse, -inverse)
+
+    def dual(self) -> "Frobenius":
+        return self
 
     def proximal(self, s: Array, step: Array) -> Proximal:
         # block soft threshold: g = (1 - t/phi)_+ s, J = (1 - t/phi) I + (t/phi) mu mu^T
         xp = namespace(s)
         phi = self.value(s)
         mu = divide(s, phi[..., None])
-        kept = xp.astype(phi > step, s.dtype)
-        shrink = self._shrink(phi, step)
+        moving = xp.astype(phi > step, s.dtype)
+        shrink = moving * divide(phi - step, phi)
         slope = xp.where(step == 0, 1.0, shrink)
-        curvature = Curvature(
-            shrink[..., None] * s,
-            slope[..., None] * xp.ones_like(s),
-            _constant(slope),
-            mu,
-            kept * divide(step, phi),
-        )
-        return Proximal(curvature, -kept[..., None] * mu)
+        curvature = self._homothety(s, shrink[..., None] * s, slope, moving * divide(step, phi))
+        return Proximal(curvature, -moving[..., None] * mu)
+
+    def projection(self, s: Array, radius: Array) -> Proximal:
+        # g = r mu, J = r/phi (I - mu mu^T)
+        phi = self.value(s)
+        mu, shrink = divide(s, phi[..., None]), divide(radius, phi)
+        return Proximal(self._homothety(s, radius[..., None] * mu, shrink, -shrink), mu)
+
+    def _homothety(self, s: Array, g: Array, slope: Array, weight: Array) -> Curvature:
+        """Return a map with ``J = slope I + weight mu mu^T``, where h(x) = slope x."""
+        xp = namespace(s)
+        slopes = slope[..., None] * xp.ones_like(s)
+
+        def differences(x: Array, g: Array) -> Array:
+            one = xp.ones_like(x)
+            return each(slope, x)[..., None] * (one[..., :, None] * one[..., None, :])
+
+        mu = self.slope(s, 0.0)[..., None, :]
+        return Curvature(g, slopes, differences, mu, weight[..., None])
+
+
+class _Radial(NamedTuple):
+    """``E -> E moving + (G <G, E> - E moving) shrink``, the derivative of a shrunken A."""
+
+    G: Array
+    kept: Array
+    shrink: Array
+
+    def __call__(self, E: Array) -> Array:
+        inner = _each(self.shrink * real_inner(self.G, E))
+        return _each(self.kept - self.shrink) * E + inner * self.G
+
+
+def _each(per_matrix: Array) -> Array:
+    return per_matrix[..., None, None]

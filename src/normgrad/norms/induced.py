@@ -1,5 +1,6 @@
 """The norms induced by the vector 1 and inf norms, and the minima that NumPy has beside them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -15,9 +16,10 @@ from normgrad.arithmetic import (
     phase,
     safe_exponent,
 )
-from normgrad.norms.base import EntrywiseNorm
+from normgrad.norms.base import EntrywiseNorm, EntrywiseProximal, Norm, no_ball
+from normgrad.norms.line_balls import common_threshold, line_threshold
 
-__all__ = ["AbsoluteSum"]
+__all__ = ["AbsoluteSum", "SumOfLargest"]
 
 
 @final
@@ -107,14 +109,87 @@ class AbsoluteSum(EntrywiseNorm):
         G[index] = phase(part) * self._weights(part, value, tie)
         return G
 
+    def dual(self) -> Norm:
+        return SumOfLargest(self.axis) if self.largest else super().dual()
+
+    def proximal_entries(self, A: Array, step: Array) -> EntrywiseProximal:
+        return self._of_columns(common_threshold, A, step)
+
+    def projection_entries(self, A: Array, radius: Array) -> EntrywiseProximal:
+        return self._of_columns(line_threshold, A, radius)
+
+    def _of_columns(
+        self, f: Callable[[Array, Array], EntrywiseProximal], A: Array, t: Array
+    ) -> EntrywiseProximal:
+        if not self.largest:
+            raise no_ball(self)
+        return f(A, t) if self.axis == -2 else f(A.mT, t).transposed()
+
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
         xp = namespace(A)
         if not is_complex(A):
             return xp.zeros_like(E)
-        # d(a/|a|) = (e - sign Re(conj(sign) e)) / |a|: the part of e that turns the phase
-        sign, weights = phase(A), self._weights(A, value, tie)
-        turning = E - sign * xp.real(xp.conj(sign) * E)
-        # entries so small that the quotient would overflow count as zeros, and stay so
+        return self._weights(A, value, tie) * _turning(A, E)
+
+
+@final
+@dataclass(frozen=True)
+class SumOfLargest(EntrywiseNorm):
+    """The sum over the columns (rows) of the largest modulus, dual to the largest absolute sum.
+
+    Parameters
+    ----------
+    axis : {-2, -1}
+        -2 takes the largest of each column, -1 of each row.
+    tie_tol : float, optional
+        Moduli within ``tie_tol`` of the largest of their line, relatively, count as equal to it.
+
+    Notes
+    -----
+    G holds the phases of the largest entries; those tied in a line share it evenly.
+    """
+
+    axis: int
+    tie_tol: float | None = None
+
+    def __str__(self) -> str:
+        return f"sum of the largest entries of {'columns' if self.axis == -2 else 'rows'}"
+
+    def of_entries(self, A: Array) -> Array:
+        xp = namespace(A)
+        if 0 in A.shape[-2:]:
+            return xp.sum(xp.abs(A), axis=(-2, -1))
+        return xp.sum(xp.max(xp.abs(A), axis=self.axis), axis=-1)
+
+    def _shares(self, A: Array, tie: float) -> Array:
+        xp = namespace(A)
         size = xp.abs(A)
-        size = xp.where(size > 4.0 ** -safe_exponent(A), size, 0.0)
-        return weights * divide(turning, size)
+        top = xp.max(size, axis=self.axis, keepdims=True)
+        share = xp.astype((size >= top * (1 - tie)) & (size > 0), size.dtype)
+        return divide(share, xp.sum(share, axis=self.axis, keepdims=True))
+
+    def gradient(self, A: Array, value: Array, tie: float) -> Array:
+        return A if 0 in A.shape[-2:] else phase(A) * self._shares(A, tie)
+
+    def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
+        if not is_complex(A):
+            return namespace(A).zeros_like(E)
+        return self._shares(A, tie) * _turning(A, E)
+
+    def dual(self) -> Norm:
+        return AbsoluteSum(self.axis)
+
+    def projection_entries(self, A: Array, radius: Array) -> EntrywiseProximal:
+        return AbsoluteSum(self.axis).proximal_entries(A, radius).complement(A)
+
+
+def _turning(A: Array, E: Array) -> Array:
+    """Return the derivative of the phase, ``(e - sign Re(conj(sign) e)) / |a|``.
+
+    That is the part of e that turns. Entries so small that the quotient would overflow count
+    as zeros, and stay so.
+    """
+    xp = namespace(A)
+    sign, size = phase(A), xp.abs(A)
+    size = xp.where(size > 4.0 ** -safe_exponent(A), size, 0.0)
+    return divide(E - sign * xp.real(xp.conj(sign) * E), size)

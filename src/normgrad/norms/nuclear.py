@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import final
 
 from normgrad.arithmetic import Array, namespace
-from normgrad.norms.base import Curvature, Proximal, UnitarilyInvariantNorm
+from normgrad.norms.base import Curvature, Norm, Proximal, UnitarilyInvariantNorm
+from normgrad.norms.curvature import at_all
 from normgrad.norms.differences import clip_differences
+from normgrad.norms.spectral import Spectral
 
 __all__ = ["Nuclear"]
 
@@ -50,6 +52,9 @@ class Nuclear(UnitarilyInvariantNorm):
     def curvature(self, s: Array, tie: float) -> Curvature:
         return Curvature.piecewise_linear(s, self.slope(s, tie))
 
+    def dual(self) -> Norm:
+        return Spectral()
+
     def proximal(self, s: Array, step: Array) -> Proximal:
         # soft threshold: g = (s - t)_+
         xp = namespace(s)
@@ -60,7 +65,25 @@ class Nuclear(UnitarilyInvariantNorm):
             kept * (s - step[..., None]),
             xp.where(identity[..., None], 1.0, kept),
             lambda x, g: clip_differences(x, xp.where(identity, -infinity, step), infinity),
-            xp.zeros_like(s),
-            xp.zeros_like(step),
+            xp.zeros_like(s)[..., None, :],
+            xp.zeros_like(step)[..., None],
         )
         return Proximal(curvature, -kept)
+
+    def projection(self, s: Array, radius: Array) -> Proximal:
+        # g = (s - level)_+ with sum g = r. Below s_1, level is delta = min_j (r + d_1 + .. + d_j)/j
+        # for d_i = s_1 - s_i: so g = (delta - d)_+ is precise relative to a small r, too
+        xp = namespace(s)
+        d = s[..., :1] - s
+        j = xp.cumulative_sum(xp.ones_like(s), axis=-1)
+        delta = xp.min((radius[..., None] + xp.cumulative_sum(d, axis=-1)) / j, axis=-1)
+        kept = xp.astype(delta[..., None] >= d, s.dtype)
+        share = 1 / xp.sum(kept, axis=-1)
+        curvature = Curvature(
+            kept * (delta[..., None] - d),
+            kept,
+            at_all(clip_differences(-d, -delta, xp.full_like(delta, float("inf")))),
+            kept[..., None, :],
+            -share[..., None],
+        )
+        return Proximal(curvature, kept * share[..., None])

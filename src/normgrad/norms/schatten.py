@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import final
 
 from normgrad.arithmetic import Array, divide, namespace
-from normgrad.norms.base import Curvature, UnitarilyInvariantNorm, set_number
+from normgrad.norms.base import Curvature, Norm, Proximal, UnitarilyInvariantNorm, set_number
+from normgrad.norms.curvature import at_all
 from normgrad.norms.differences import each, power_differences
+from normgrad.norms.power_balls import power_projection, power_proximal, vector_p_norm
 
 __all__ = ["Schatten"]
 
@@ -47,13 +49,13 @@ class Schatten(UnitarilyInvariantNorm):
     rank_tol: float | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         set_number(self, "p")
         if not self.p >= 1:
             raise ValueError(
                 f"Schatten p must be at least 1; got {self.p!r}. "
                 "For p < 1 the triangle inequality fails: the function is no norm"
             )
+        super().__post_init__()
 
     def __str__(self) -> str:
         return f"Schatten {self.p:g} norm"
@@ -94,4 +96,76 @@ class Schatten(UnitarilyInvariantNorm):
         def differences(x: Array, g: Array) -> Array:
             return power_differences(divide(x, each(top, x)), q) * each(factor, x)[..., None]
 
-        return Curvature(mu, slope, differences, mu, -q * inverse)
+        return Curvature(mu, slope, differences, mu[..., None, :], -q * inverse[..., None])
+
+    def dual(self) -> Norm:
+        if self.p == 1 or self.p == math.inf:
+            return Schatten(math.inf if self.p == 1 else 1)
+        return Schatten(self.p / (self.p - 1))
+
+    def proximal(self, s: Array, step: Array) -> Proximal:
+        if self.p <= 2:
+            return super().proximal(s, step)
+        # x = s - t n(x) with n = (x/phi)^(p-1), and J = H + beta/(1 - beta N) (Hn)(Hn)^T for
+        # H = 1/(1 + growth), N = n^T H n, beta = (p-1) t/phi; 1 - beta N = n^T H x / phi
+        xp = namespace(s)
+        outside = vector_p_norm(s, self.p / (self.p - 1))[..., 0] > step
+        ratio, factor = _relative(s, step)
+        at = power_proximal(ratio, self.p)
+        growth, differences = at.growth()
+        w = at.n / (1 + growth)
+        rest = xp.sum(w * at.x / at.norm, axis=-1, keepdims=True)
+        outside = outside[..., None]
+        x = xp.where(factor < 1, s - step[..., None] * at.n, step[..., None] * at.x)
+        curvature = Curvature(
+            xp.where(outside, x, 0.0),
+            xp.where(outside, 1 / (1 + growth), 0.0),
+            at_all(xp.where(outside[..., None], 1 / (1 + differences), 0.0)),
+            xp.where(outside, w, 0.0)[..., None, :],
+            xp.where(outside, factor * (self.p - 1) / (at.norm * rest), 0.0),
+        )
+        return Proximal(curvature, xp.where(outside, -w / rest, 0.0)).after(step, s)
+
+    def projection(self, s: Array, radius: Array) -> Proximal:
+        xp = namespace(s)
+        ratio, factor = _relative(s, radius)
+        if self.p > 2:
+            # x + c n(x) = s with ||x|| = r, and J = H - (Hn)(Hn)^T / N
+            at = power_projection(ratio, self.p)
+            growth, differences = at.growth()
+            point, slope, differences = at.x, 1 / (1 + growth), 1 / (1 + differences)
+            w = slope * at.n
+            rest = xp.sum(w * at.n, axis=-1, keepdims=True)
+            weight = 1 / rest
+        else:
+            # what the proximal map of the dual norm takes away, r n: 1 - J for its J
+            at = power_proximal(ratio, self.p / (self.p - 1))
+            growth, differences = at.growth()
+            point, slope, differences = (
+                at.n,
+                growth / (1 + growth),
+                differences / (1 + differences),
+            )
+            w = at.n / (1 + growth)
+            rest = xp.sum(w * at.x / at.norm, axis=-1, keepdims=True)
+            weight = (at.p - 1) / (at.norm * rest)
+        # the derivative has degree 0 in s and r together, and degree 1 in a small r
+        curvature = Curvature(
+            radius[..., None] * point,
+            factor * slope,
+            at_all(factor[..., None] * differences),
+            w[..., None, :],
+            -factor * weight,
+        )
+        return Proximal(curvature, w / rest)
+
+
+def _relative(s: Array, t: Array) -> tuple[Array, Array]:
+    """Return ``factor s/t``, and the factor, 1 unless s/t is so large that the limit is reached.
+
+    For the limit of small t, which the results have to all digits then.
+    """
+    xp = namespace(s)
+    unit = xp.maximum(t[..., None], s[..., :1] * 2.0**-80)
+    unit = xp.where(unit > 0, unit, 1.0)
+    return s / unit, t[..., None] / unit

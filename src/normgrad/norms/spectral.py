@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 from normgrad.arithmetic import Array, divide, namespace
-from normgrad.norms.base import Curvature, Proximal, UnitarilyInvariantNorm
+from normgrad.norms.base import Curvature, Norm, Proximal, UnitarilyInvariantNorm
 from normgrad.norms.differences import clip_differences
 
 __all__ = ["SmallestSingularValue", "Spectral"]
@@ -62,6 +62,11 @@ class Spectral(UnitarilyInvariantNorm):
     def curvature(self, s: Array, tie: float) -> Curvature:
         return Curvature.piecewise_linear(s, self.slope(s, tie))
 
+    def dual(self) -> Norm:
+        from normgrad.norms.nuclear import Nuclear  # the one of two that comes later
+
+        return Nuclear()
+
     def proximal(self, s: Array, step: Array) -> Proximal:
         # Moreau: prox = s - (projection on the l1 ball of radius t) = min(s, level), where
         # sum (s - level)_+ = t, so level = max_j (s_1 + .. + s_j - t) / j
@@ -80,10 +85,23 @@ class Spectral(UnitarilyInvariantNorm):
             xp.where(clipped, level[..., None], s),
             xp.astype(~clipped | identity[..., None], s.dtype),
             lambda x, g: clip_differences(x, -infinity, xp.where(identity, infinity, level)),
-            xp.where(identity[..., None], 0.0, moving),
-            share,
+            xp.where(identity[..., None], 0.0, moving)[..., None, :],
+            share[..., None],
         )
         return Proximal(curvature, -moving * share[..., None])
+
+    def projection(self, s: Array, radius: Array) -> Proximal:
+        xp = namespace(s)
+        clipped = s >= radius[..., None]
+        free = xp.astype(~clipped, s.dtype)
+        curvature = Curvature(
+            xp.where(clipped, radius[..., None], s),
+            free,
+            lambda x, g: clip_differences(x, xp.full_like(radius, -float("inf")), radius),
+            xp.zeros_like(s)[..., None, :],
+            xp.zeros_like(radius)[..., None],
+        )
+        return Proximal(curvature, 1 - free)
 
 
 @final

@@ -5,9 +5,9 @@ With ``B_j = U_j diag(s_j) V_j^H`` and the slope mu of the gauge at all singular
     G_j = U_j diag(mu_j) V_j^H.
 
 A direction of the parameters moves the blocks alone. So the derivative is that of the lift
-in each block, plus the coupling of all of them, which is a rank-one term:
+in each block, plus the couplings of all of them, each a rank-one term:
 
-    dG_j = lift'(B_j)[E_j] + weight Re<W, E> W_j,    W_j = U_j diag(w_j) V_j^H.
+    dG_j = lift'(B_j)[E_j] + sum weight Re<W, E> W_j,    W_j = U_j diag(w_j) V_j^H.
 """
 
 from typing import ClassVar, NamedTuple, final
@@ -54,17 +54,18 @@ class Blocks(Structure):
     def derivative(self, A: Matrix) -> "_State":
         spectra, merged, tol = self._spectra(A)
         curvature = self.norm.curvature(snap_to_zero(merged.s, tol), tol.tie)
-        of = [
-            merged.split(x)
-            for x in (merged.snapped(tol), curvature.g, curvature.slope, curvature.w)
-        ]
-        lifts, W = [], []
-        for spectrum, s, g, slope, w in zip(spectra, *of, strict=True):
+        of = [merged.split(x) for x in (merged.snapped(tol), curvature.g, curvature.slope)]
+        lifts = []
+        for spectrum, s, g, slope in zip(spectra, *of, strict=True):
             none = namespace(s).zeros_like(s)
-            own = curvature._replace(g=g, slope=slope, w=none, weight=none[..., 0])
+            own = curvature._replace(g=g, slope=slope, w=none[..., None, :], weight=none[..., :1])
             lifts.append(LiftDerivative.at(spectrum, s, own))
-            W.append(spectrum.lift(w))
-        return _State(tuple(lifts), tuple(W), curvature.weight)
+        couplings = []
+        for c in range(curvature.w.shape[-2]):
+            w = merged.split(curvature.w[..., c, :])
+            W = tuple(spectrum.lift(x) for spectrum, x in zip(spectra, w, strict=True))
+            couplings.append((curvature.weight[..., c], W))
+        return _State(tuple(lifts), tuple(couplings))
 
     def _blocks(self, A: Matrix) -> list[Array]:
         return A.blocks()  # type: ignore[attr-defined]
@@ -77,17 +78,18 @@ class Blocks(Structure):
 
 class _State(NamedTuple):
     lifts: tuple[LiftDerivative, ...]
-    W: tuple[Array, ...]
-    weight: Array
+    couplings: tuple[tuple[Array, tuple[Array, ...]], ...]
 
     def apply(self, A: Matrix, direction: Matrix) -> Parts:
         E = direction.blocks()  # type: ignore[attr-defined]
-        along = 0
-        for W, part in zip(self.W, E, strict=True):
-            along = along + namespace(part).sum(real_inner(W, part), axis=-1)
-        coupling = (self.weight * along)[..., None, None, None]
-        groups = zip(self.lifts, self.W, E, strict=True)
-        return A.pull_blocks([lift(part) + coupling * W for lift, W, part in groups])  # type: ignore[attr-defined]
+        dG = [lift(part) for lift, part in zip(self.lifts, E, strict=True)]
+        for weight, W in self.couplings:
+            along = 0
+            for w, part in zip(W, E, strict=True):
+                along = along + namespace(part).sum(real_inner(w, part), axis=-1)
+            amount = (weight * along)[..., None, None, None]
+            dG = [part + amount * w for part, w in zip(dG, W, strict=True)]
+        return A.pull_blocks(dG)  # type: ignore[attr-defined]
 
 
 class _Merged:

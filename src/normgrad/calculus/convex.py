@@ -1,0 +1,193 @@
+"""Proximal maps, projections and linear minimisers: lifts with a parameter, step or radius."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, NamedTuple, final
+
+from normgrad.arithmetic import Array, divide, namespace
+from normgrad.calculus.by_singular_values import (
+    BySingularValues,
+    Seen,
+    SpectralDerivative,
+    ZeroDerivative,
+    is_empty,
+)
+from normgrad.calculus.lift import LiftDerivative, lift
+from normgrad.calculus.normalise import normalise, restore
+from normgrad.calculus.rules import Derivative, NormRule, ProxRule
+from normgrad.norms import EntrywiseNorm, EntrywiseProximal, Nuclear, Proximal
+
+__all__ = [
+    "Oracle",
+    "ProjectionByEntries",
+    "ProjectionBySingularValues",
+    "ProxByEntries",
+    "ProxBySingularValues",
+    "rank_after_threshold",
+]
+
+
+@dataclass(frozen=True)
+class _MapBySingularValues(BySingularValues, ProxRule):
+    """The lift of a map of singular values."""
+
+    def triplets(self, k: int) -> int:
+        return k
+
+    @abstractmethod
+    def map(self, s: Array, t: Array) -> tuple[Proximal, Array]:
+        """Return the map of singular values, and where it is the identity, (...)."""
+
+    def prox(self, A: Array, t: Array) -> Array:
+        if is_empty(A):
+            return namespace(A).zeros_like(A)
+        scaled, t = normalise(A).with_step(t)
+
+        def lifted(at: Seen) -> Array:
+            (curvature, _), same = self.map(at.spectrum.s, t)
+            P = lift(at.spectrum, curvature.g, lambda: curvature)
+            return namespace(P).where(same[..., None, None], scaled.matrix, P)
+
+        return restore(self.at(scaled, lifted, complete=True), (scaled, 1))
+
+    def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
+        if is_empty(A):
+            return ZeroDerivative(), namespace(A).zeros_like(A)
+        scaled, t = normalise(A).with_step(t)
+
+        def both(at: Seen) -> tuple[LiftDerivative, Array]:
+            spectrum = at.spectrum
+            (curvature, step), _ = self.map(spectrum.s, t)
+            lifted = LiftDerivative.at(spectrum, spectrum.s, curvature)
+            return lifted, lift(spectrum, step, lambda: curvature)
+
+        lifted, in_t = self.at(scaled, both, complete=True)
+        in_t = restore(in_t, (scaled, 0))
+        return SpectralDerivative(lifted, scaled.without_matrix(), 0), in_t
+
+
+@final
+@dataclass(frozen=True)
+class ProxBySingularValues(_MapBySingularValues):
+    """The proximal map of a unitarily invariant norm: the lift of that of its gauge."""
+
+    def map(self, s: Array, t: Array) -> tuple[Proximal, Array]:
+        return self.norm.proximal(s, t), t == 0
+
+
+@final
+@dataclass(frozen=True)
+class ProjectionBySingularValues(_MapBySingularValues):
+    """The nearest point of a ball, the proximal map of its indicator function; t is the radius."""
+
+    def map(self, s: Array, t: Array) -> tuple[Proximal, Array]:
+        outside = self.norm.value(s) > t
+        projection = self.norm.projection(s, t).outside(outside, s)
+        g = projection.curvature.g
+        # no farther out than the radius, by rounding
+        g = _within(self.norm.value(g), t)[..., None] * g
+        return projection._replace(curvature=projection.curvature._replace(g=g)), ~outside
+
+
+def _within(value: Array, radius: Array) -> Array:
+    """Return the factor, at most 1, that takes a point of norm `value` into the ball."""
+    return namespace(value).where(value > radius, divide(radius, value), 1.0)
+
+
+@dataclass(frozen=True)
+class _MapByEntries(ProxRule):
+    """A map of entries."""
+
+    norm: EntrywiseNorm
+    method: str = "auto"
+
+    def settled(self, A: Array) -> "_MapByEntries":
+        return self
+
+    @abstractmethod
+    def map(self, A: Array, t: Array) -> tuple[EntrywiseProximal, Array]:
+        """Return the map, and where it is the identity, (...)."""
+
+    def prox(self, A: Array, t: Array) -> Array:
+        if is_empty(A):
+            return namespace(A).zeros_like(A)
+        scaled, t = normalise(A).with_step(t)
+        (P, _, _), same = self.map(scaled.matrix, t)
+        return restore(namespace(P).where(same[..., None, None], scaled.matrix, P), (scaled, 1))
+
+    def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
+        if is_empty(A):
+            return ZeroDerivative(), namespace(A).zeros_like(A)
+        scaled, t = normalise(A).with_step(t)
+        (_, step, derivative), _ = self.map(scaled.matrix, t)
+        in_t = restore(step, (scaled, 0))
+        return SpectralDerivative(derivative, scaled.without_matrix(), 0), in_t
+
+
+@final
+@dataclass(frozen=True)
+class ProxByEntries(_MapByEntries):
+    """The proximal map of an entrywise norm."""
+
+    def map(self, A: Array, t: Array) -> tuple[EntrywiseProximal, Array]:
+        return self.norm.proximal_entries(A, t), t == 0
+
+
+@final
+@dataclass(frozen=True)
+class ProjectionByEntries(_MapByEntries):
+    """The nearest point of the ball of an entrywise norm; t is the radius."""
+
+    def map(self, A: Array, t: Array) -> tuple[EntrywiseProximal, Array]:
+        outside = self.norm.of_entries(A) > t
+        projection = self.norm.projection_entries(A, t).outside(outside, A)
+        P = projection.point
+        P = _within(self.norm.of_entries(P), t)[..., None, None] * P
+        return projection._replace(point=P), ~outside
+
+
+@final
+@dataclass(frozen=True)
+class Oracle(ProxRule):
+    """``argmin Re<z, A>`` over ``||z|| <= t``: -t times the gradient of the dual norm at A."""
+
+    dual: NormRule
+
+    def settled(self, A: Array) -> "Oracle":
+        return Oracle(self.dual.settled(A))
+
+    def name(self) -> str:
+        return type(self).__name__ + "/" + self.dual.name()
+
+    def prox(self, A: Array, t: Array) -> Array:
+        return _opposite(t)[..., None, None] * self.dual.value_and_gradient(A)[1]
+
+    def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
+        step = _opposite(t * 0 + 1)[..., None, None] * self.dual.value_and_gradient(A)[1]
+        return _Multiple(self.dual.derivative(A), _opposite(t)), step
+
+
+def rank_after_threshold(A: Array, t: Array) -> Array:
+    """Return how many singular values of each matrix are above t."""
+    xp = namespace(A)
+    if is_empty(A):
+        return xp.zeros_like(t, dtype=xp.int64)
+    scaled, t = normalise(A).with_step(t)
+    rule = ProxBySingularValues(Nuclear())
+    s = rule.at(scaled, lambda at: at.spectrum.s, vectors=False, complete=True)
+    return xp.sum(xp.astype(s > t[..., None], xp.int64), axis=-1)
+
+
+def _opposite(t: Array) -> Array:
+    """Return -t, and NaN where t is negative."""
+    return namespace(t).where(t >= 0, -t, float("nan"))
+
+
+class _Multiple(NamedTuple):
+    """A derivative times a number for each matrix."""
+
+    derivative: Any
+    factor: Array
+
+    def __call__(self, E: Array) -> Array:
+        return self.factor[..., None, None] * self.derivative(E)

@@ -1,0 +1,113 @@
+"""Maps of singular values with their derivatives: what a norm hands to the lift."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from normgrad.arithmetic import Array, namespace
+from normgrad.norms.differences import step_differences
+
+__all__ = ["Curvature", "Differences", "Proximal", "at_all"]
+
+
+Differences = Callable[[Array, Array], Array]
+
+
+def at_all(differences: Array) -> Differences:
+    """Return divided differences that are known for all singular values, as a function of them."""
+    return lambda x, g: differences
+
+
+class Curvature(NamedTuple):
+    r"""The derivative of a symmetric map g of singular values, at s.
+
+    With the quantities that couple all entries held fixed (the norm itself, a threshold),
+    such a map acts on each singular value as one scalar function h: ``g(s)_i = h(s_i)``,
+    extended to negative numbers as an odd function. Its Jacobian is a diagonal plus a few
+    rank-one couplings, ``J = diag(h'(s)) + sum_c weight_c w_c w_c^T``.
+
+    Parameters
+    ----------
+    g : (..., k) array
+        The map itself.
+    slope : (..., k) array
+        ``h'(s_i)``. Where h is not differentiable: its derivative along the manifold on
+        which the rank and the tied cluster stay as they are.
+    differences : callable
+        ``differences(x, g)`` returns the divided differences, (..., j, j), of the j among
+        the singular values in x, (..., j), where the map is g:
+        ``h[x_i, x_j] = (g_i - g_j) / (x_i - x_j)``, and ``h'(x_i)`` where ``x_i = x_j``,
+        the diagonal included. They must be accurate also for nearly equal arguments:
+        `normgrad.norms.differences` has the usual ones. x may have axes between its last and
+        those of s, as of the blocks of a matrix; a proximal map may take x to be s.
+    w : (..., c, k) array
+        The couplings, one in each row.
+    weight : (..., c) array
+    """
+
+    g: Array
+    slope: Array
+    differences: Differences
+    w: Array
+    weight: Array
+
+    @classmethod
+    def piecewise_linear(cls, s: Array, mu: Array) -> "Curvature":
+        """Return the curvature of a piecewise linear gauge with the slope `mu`: J = 0."""
+        none = namespace(s).zeros_like(s)
+        return cls(mu, none, step_differences, none[..., None, :], none[..., :1])
+
+
+class Proximal(NamedTuple):
+    """A proximal map or projection of singular values, with its derivatives.
+
+    Parameters
+    ----------
+    curvature : Curvature
+        The map itself, and its derivative in s.
+    step : (..., k) array
+        Its derivative in the step, or in the radius.
+    """
+
+    curvature: Curvature
+    step: Array
+
+    def complement(self, s: Array) -> "Proximal":
+        """Return what this map takes away from s: the other term of Moreau's decomposition."""
+        g, slope, differences, w, weight = self.curvature
+        rest = Curvature(s - g, 1 - slope, lambda x, rest: 1 - differences(x, x - rest), w, -weight)
+        return Proximal(rest, -self.step)
+
+    def outside(self, condition: Array, s: Array) -> "Proximal":
+        """Return this projection where the condition, (...), holds, and else the identity."""
+        moved = namespace(s).where(condition[..., None], self.step, 0.0)
+        return Proximal(self._unless(condition, s), moved)
+
+    def after(self, step: Array, s: Array) -> "Proximal":
+        """Return this proximal map for a positive step, and for the step 0 the identity."""
+        return Proximal(self._unless(step > 0, s), self.step)
+
+    def unless(self, condition: Array, other: "Proximal") -> "Proximal":
+        """Return the other map where the condition, (...), holds."""
+        xp = namespace(self.step)
+        each = condition[..., None]
+        mine, its = self.curvature, other.curvature
+        curvature = Curvature(
+            xp.where(each, its.g, mine.g),
+            xp.where(each, its.slope, mine.slope),
+            lambda x, g: xp.where(each[..., None], its.differences(x, g), mine.differences(x, g)),
+            xp.concat([mine.w, its.w], axis=-2),
+            xp.concat([xp.where(each, 0.0, mine.weight), xp.where(each, its.weight, 0.0)], axis=-1),
+        )
+        return Proximal(curvature, xp.where(each, other.step, self.step))
+
+    def _unless(self, condition: Array, s: Array) -> Curvature:
+        xp = namespace(s)
+        each = condition[..., None]
+        g, slope, differences, w, weight = self.curvature
+        return Curvature(
+            xp.where(each, g, s),
+            xp.where(each, slope, 1.0),
+            lambda x, g: xp.where(each[..., None], differences(x, g), 1.0),
+            xp.where(each[..., None], w, 0.0),
+            xp.where(each, weight, 0.0),
+        )

@@ -1,0 +1,188 @@
+"""Functions of singular values that are no norms: smoothed, or a user's own."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, final
+
+from normgrad.arithmetic import Array, divide, machine_epsilon, namespace
+from normgrad.norms.base import Curvature, UnitarilyInvariantNorm, set_number
+from normgrad.norms.differences import clip_differences, each
+
+__all__ = ["HuberNuclear", "SpectralFunction"]
+
+
+@final
+@dataclass(frozen=True)
+class HuberNuclear(UnitarilyInvariantNorm):
+    r"""The nuclear norm smoothed by Huber's function of each singular value.
+
+    ``sum f(s_i)`` with ``f(s) = s^2 / (2 mu)`` up to mu, and ``s - mu/2`` beyond: the Moreau
+    envelope of the nuclear norm. At most ``k mu / 2`` below it, for k singular values.
+
+    Parameters
+    ----------
+    mu : float
+        Positive; in the units of the matrix.
+
+    Notes
+    -----
+    Differentiable everywhere, with ``G = U diag(min(s/mu, 1)) V^H``, which has the Lipschitz
+    constant 1/mu: at 0 it is ``A / mu``. The second derivative has a jump at ``s_i = mu``, where
+    that of the side beyond is taken.
+
+    References
+    ----------
+    Y. Nesterov, Smooth minimization of non-smooth functions, Math. Program. 103 (2005).
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> value, gradient = normgrad.value_and_grad(np.diag([3.0, 0.5]), normgrad.HuberNuclear(1.0))
+    >>> float(value), np.diag(gradient).tolist()
+    (2.625, [1.0, 0.5])
+    """
+
+    mu: float
+    degree = None
+
+    def __post_init__(self) -> None:
+        set_number(self, "mu")
+        if not 0 < self.mu < math.inf:
+            raise ValueError(f"HuberNuclear mu must be positive and finite; got {self.mu!r}")
+        super().__post_init__()
+
+    def __str__(self) -> str:
+        return f"nuclear norm smoothed below {self.mu:g}"
+
+    def value(self, s: Array) -> Array:
+        xp = namespace(s)
+        return xp.sum(xp.where(s < self.mu, s * (s / self.mu) / 2, s - self.mu / 2), axis=-1)
+
+    def slope(self, s: Array, tie: float) -> Array:
+        return namespace(s).where(s < self.mu, s / self.mu, 1.0)
+
+    def curvature(self, s: Array, tie: float) -> Curvature:
+        xp = namespace(s)
+        none, r = xp.zeros_like(s), s / self.mu
+        lower, upper = xp.full_like(s[..., 0], -math.inf), xp.ones_like(s[..., 0])
+        return Curvature(
+            self.slope(s, tie),
+            xp.astype(r < 1, s.dtype) / self.mu,
+            lambda x, g: clip_differences(x / self.mu, lower, upper) / self.mu,
+            none[..., None, :],
+            none[..., :1],
+        )
+
+
+_KEYS: dict["SpectralFunction", str] = {}
+"""The functions made so far, each with the name by which a compiled graph finds it."""
+
+
+@final
+@dataclass(frozen=True)
+class SpectralFunction(UnitarilyInvariantNorm):
+    r"""A function of one's own, ``F(A) = sum_i f(s_i)``, for a place that takes an `ord`.
+
+    Parameters
+    ----------
+    f, df, d2f : callable
+        f and its first two derivatives, entrywise for arrays of nonnegative numbers of the
+        library in use; write them with operators, or with the library's functions. Without d2f
+        there is no second derivative.
+
+    Notes
+    -----
+    Gradient ``U diag(f'(s)) V^H``; its derivative is that of every lift, by divided differences
+    of f'. Differentiable where all singular values are positive, and at rank-deficient matrices
+    if ``f'(0) = 0``. Else the slope of a zero singular value is 0, which for a convex f is the
+    subgradient of least norm, and the second derivative is along the matrices of the same rank.
+    Singular values up to ``8 sqrt(max(m, n)) eps`` of the largest count as 0.
+
+    Divided differences of f' for arguments that agree to about eps^(1/5) are taken from d2f,
+    with an error of order eps for smooth f; others are quotients.
+
+    For functions that are no sums, write a class of `normgrad.norms.UnitarilyInvariantNorm`.
+
+    References
+    ----------
+    A. S. Lewis, The convex analysis of unitarily invariant matrix functions, J. Convex Anal. 2
+    (1995).
+
+    Examples
+    --------
+    The logarithm of ``det(I + A^H A)``:
+
+    >>> import numpy as np, normgrad
+    >>> logdet = normgrad.SpectralFunction(
+    ...     f=lambda s: np.log1p(s * s),
+    ...     df=lambda s: 2 * s / (1 + s * s),
+    ...     d2f=lambda s: 2 * (1 - s * s) / (1 + s * s) ** 2,
+    ... )
+    >>> A = np.array([[1.0, 2.0], [0.0, 3.0]])
+    >>> B = np.eye(2) + A.T @ A
+    >>> bool(np.isclose(normgrad.matrix_norm(A, logdet), np.log(np.linalg.det(B))))
+    True
+    >>> np.allclose(normgrad.grad(A, logdet), 2 * A @ np.linalg.inv(B))
+    True
+    """
+
+    f: Callable[[Array], Array]
+    df: Callable[[Array], Array]
+    d2f: Callable[[Array], Array] | None = None
+    degree = None
+
+    def __post_init__(self) -> None:
+        for field in ("f", "df", "d2f"):
+            given: Any = getattr(self, field)
+            if not (callable(given) or (field == "d2f" and given is None)):
+                raise TypeError(f"SpectralFunction {field} must be callable; got {given!r}")
+        object.__setattr__(self, "_key", _KEYS.setdefault(self, str(len(_KEYS))))
+
+    def __str__(self) -> str:
+        return f"function {getattr(self.f, '__name__', 'f')} of singular values"
+
+    def name(self) -> str:
+        return f"{type(self).__module__}:{type(self).__name__}.known('{self._key}')"  # type: ignore[attr-defined]
+
+    @classmethod
+    def known(cls, key: str) -> "SpectralFunction":
+        """Return the function that was given this key when it was made."""
+        return next(function for function, its in _KEYS.items() if its == key)
+
+    def value(self, s: Array) -> Array:
+        return namespace(s).sum(self.f(s), axis=-1)
+
+    def slope(self, s: Array, tie: float) -> Array:
+        return namespace(s).where(s > 0, self.df(s), 0.0)
+
+    def curvature(self, s: Array, tie: float) -> Curvature:
+        d2f = self.d2f
+        if d2f is None:
+            raise NotImplementedError(
+                f"a second derivative of the {self} needs SpectralFunction(f, df, d2f)"
+            )
+        xp = namespace(s)
+        g, zero = self.slope(s, tie), xp.zeros_like(s)
+        # at 0: along the matrices of the same rank, unless f is smooth there
+        smooth = ((self.df(zero) == 0) & xp.isfinite(d2f(zero)))[..., 0]
+        slope = xp.where((s > 0) | each(smooth, s), d2f(s), 0.0)
+
+        def differences(s: Array, g: Array) -> Array:
+            slope = xp.where((s > 0) | each(smooth, s), d2f(s), 0.0)
+            return _gauss_differences(d2f, s, g, slope)
+
+        return Curvature(g, slope, differences, zero[..., None, :], zero[..., :1])
+
+
+def _gauss_differences(d2f: Callable[[Array], Array], s: Array, g: Array, slope: Array) -> Array:
+    """Return the divided differences of h with the values g and the derivative d2f."""
+    xp = namespace(s)
+    x, y = s[..., :, None], s[..., None, :]
+    # h[x, y] is the mean of h' between y and x, for near ones by Gauss's formula
+    middle, half = (x + y) / 2, (x - y) / 2 / 3**0.5
+    near = (d2f(middle + half) + d2f(middle - half)) / 2
+    quotient = divide(g[..., :, None] - g[..., None, :], x - y)
+    close = xp.abs(x - y) <= machine_epsilon(s) ** 0.2 * xp.minimum(x, y)
+    differences = xp.where(close & (x > 0), near, quotient)
+    return xp.where(x == y, slope[..., None] + 0 * y, differences)

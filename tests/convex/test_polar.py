@@ -1,0 +1,85 @@
+"""The polar factor by singular values and by products."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+import normgrad
+from tests.conftest import orthonormal
+
+
+@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize("shape", [(6, 6), (9, 4), (4, 9)])
+@pytest.mark.parametrize("condition", [1.0, 10.0, 1e4, 3e5, 1e9, 1e18])
+def test_of_known_vectors(shape: Any, condition: float, is_complex: bool) -> None:
+    rng, k = np.random.default_rng(0), min(shape)
+    U, V = (orthonormal(rng, size, k, is_complex) for size in shape)
+    s = np.geomspace(1, 1 / condition, k)
+    A = (U * s) @ V.conj().T
+    kept = s > 1e-14
+    expected = (U * kept) @ V.conj().T
+    for method in ("auto", "iteration"):
+        P = normgrad.polar(A, method)
+        # (of condition 1/s_k; at condition 1e18 the cut falls between known singular values)
+        np.testing.assert_allclose(P, expected, atol=4e-15 * min(condition, 1e14) + 1e-14)
+        G = P.conj().T @ P if shape[0] >= shape[1] else P @ P.conj().T
+        if condition <= 1e9:
+            np.testing.assert_allclose(G, np.eye(k), atol=1e-13)
+
+
+@pytest.mark.parametrize("array", [np.asarray, torch.from_numpy, jnp.asarray])
+def test_rank_deficient_matrices_go_to_singular_values(array: Any) -> None:
+    rng = np.random.default_rng(1)
+    U, V = orthonormal(rng, 5, 3), orthonormal(rng, 4, 3)
+    A = np.stack([(U * s) @ V.T for s in ([3.0, 2, 1], [3, 2, 0], [0, 0, 0])])
+    B = rng.standard_normal((5, 4))
+    batch = np.stack([*A, B, 1e-200 * B, 1e200 * B])
+    for f in (lambda x: normgrad.polar(x, "iteration"),) + (
+        (jax.jit(lambda x: normgrad.polar(x, "iteration")),) if array is jnp.asarray else ()
+    ):
+        P = np.asarray(f(array(batch)))
+        np.testing.assert_allclose(P[0], U @ V.T, atol=1e-13)
+        np.testing.assert_allclose(P[1], U[:, :2] @ V[:, :2].T, atol=1e-13)
+        np.testing.assert_array_equal(P[2], 0)
+        np.testing.assert_allclose(P[4], P[3], atol=1e-14)
+        np.testing.assert_allclose(P[5], P[3], atol=1e-14)
+        np.testing.assert_allclose(P[3].T @ P[3], np.eye(4), atol=1e-14)
+    bad = np.stack([B, B * np.nan])
+    P = normgrad.polar(bad, "iteration")
+    assert np.isnan(P[1]).all()
+    np.testing.assert_allclose(P[0].T @ P[0], np.eye(4), atol=1e-14)
+    assert normgrad.polar(np.zeros((3, 0)), "iteration").shape == (3, 0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_low_precision(dtype: Any) -> None:
+    A = torch.from_numpy(np.random.default_rng(2).standard_normal((3, 20, 12))).to(dtype)
+    P = normgrad.polar(A, "iteration")
+    assert P.dtype == dtype
+    expected = normgrad.polar(A.double())
+    eps = torch.finfo(dtype).eps
+    torch.testing.assert_close(P.double(), expected, atol=40 * eps, rtol=0)
+
+
+@pytest.mark.parametrize("method", ["auto", "svd", "iteration"])
+def test_derivative(method: str) -> None:
+    rng = np.random.default_rng(3)
+    A, E, W = rng.standard_normal((3, 4, 3)) + 1j * rng.standard_normal((3, 4, 3))
+    h = 1e-6
+    expected = (normgrad.polar(A + h * E, "svd") - normgrad.polar(A - h * E, "svd")) / (2 * h)
+    x = torch.from_numpy(A).requires_grad_()
+    dP = torch.func.jvp(lambda x: normgrad.polar(x, method), (x,), (torch.from_numpy(E),))[1]
+    np.testing.assert_allclose(dP.detach(), expected, atol=1e-8)
+    (back,) = torch.autograd.grad(normgrad.polar(x, method), x, torch.from_numpy(W))
+    forward = np.sum(np.real(W.conj() * dP.detach().numpy()))
+    assert np.sum(np.real(back.numpy().conj() * E)) == pytest.approx(forward, rel=1e-10)
+    f = lambda x: normgrad.polar(x, method)  # noqa: E731
+    np.testing.assert_allclose(
+        jax.jit(lambda x, e: jax.jvp(f, (x,), (e,))[1])(A, E), expected, atol=1e-8
+    )
+    with pytest.raises(ValueError, match="not known"):
+        normgrad.polar(A, "newton")
