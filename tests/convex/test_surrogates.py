@@ -146,7 +146,7 @@ def test_nearly_tied_singular_values() -> None:
     for gap in (1e-12, 1e-6, 1e-4, 5e-4, 2e-3, 0.1):
         s = np.array([1.3 + gap, 1.3])
         curvature = LOGDET.curvature(s, 1e-15)
-            differences = curvature.differences(s, curvature.g)
+        differences = curvature.differences(s, curvature.g)
         with mpmath.workdps(50):
             x, y = map(mpmath.mpf, s.tolist())
             exact = (x / (1 + x**2) ** 2 - y / (1 + y**2) ** 2) / (x - y)
