@@ -161,7 +161,7 @@ def run_from(
         a = number(real(conj(last) @ w))
         # (at i = 0 this is the last beta, which is 0); after it the rest is nearly orthogonal to
         # all rows, and once more is enough
-        w = w - a * last - beta[i - 1] * q[j - 1]
+        w = w - a * last - number(beta[i - 1]) * q[j - 1]
         w = _orthogonal(w, first_rows(q, j + 1))
         b = vector_norm(w)
         exhausted = b <= epsilon * a
