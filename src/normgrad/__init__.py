@@ -22,6 +22,8 @@ from normgrad.engines import OrderError
 from normgrad.matrices import (
     PSD,
     BlockDiagonal,
+    Convolution1d,
+    Convolution2d,
     Diagonal,
     Hermitian,
     Kronecker,
@@ -46,6 +48,8 @@ __version__ = "0.1.0"
 __all__ = [
     "PSD",
     "BlockDiagonal",
+    "Convolution1d",
+    "Convolution2d",
     "Diagonal",
     "Explanation",
     "Frobenius",

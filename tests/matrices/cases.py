@@ -87,6 +87,25 @@ def _blocks(*blocks: Any) -> Any:
     return A
 
 
+def _convolution(grid: tuple[int, ...], padding: str) -> Callable[..., Any]:
+    """Return what writes down, entry by entry, the operator of a kernel."""
+
+    def dense(kernel: Any) -> Any:
+        (p, q), taps = kernel.shape[:2], kernel.shape[2:]
+        A = np.zeros((p, *grid, q, *grid), dtype=kernel.dtype)
+        every = (slice(None),)
+        for point in np.ndindex(*grid):
+            for tap in np.ndindex(*taps):
+                at = [i + t - (k - 1) // 2 for i, t, k in zip(point, tap, taps, strict=True)]
+                inside = all(0 <= i < size for i, size in zip(at, grid, strict=True))
+                if inside or padding == "circular":
+                    source = tuple(i % size for i, size in zip(at, grid, strict=True))
+                    A[every + point + every + source] += kernel[every + every + tap]
+        return A.reshape(p * np.prod(grid), q * np.prod(grid))
+
+    return dense
+
+
 def _cases() -> list[Case]:
     rng = np.random.default_rng(3)
 
@@ -102,6 +121,16 @@ def _cases() -> list[Case]:
     diagonal, low_rank, kronecker = normgrad.Diagonal, normgrad.LowRank, normgrad.Kronecker
     matmul = lambda a, b: a @ b  # noqa: E731
     square = lambda d: diagonal(d)  # noqa: E731
+
+    def convolution(name: str, grid: tuple[int, ...], padding: str, kernel: Any) -> Case:
+        make = lambda K: (  # noqa: E731
+            normgrad.Convolution1d(K, grid[0], padding)
+            if len(grid) == 1
+            else normgrad.Convolution2d(K, grid, padding)
+        )
+        name = f"{padding} convolution, {name}"
+        return Case(name, make, _convolution(grid, padding), (kernel,))
+
     return [
         Case("diagonal", square, _diagonal(4, 4), (np.array([1.0, -3.0, 2.0, 0.5]),)),
         Case("diagonal, tied", square, _diagonal(3, 3), (np.array([2.0, -2.0, 1.0]),)),
@@ -159,6 +188,13 @@ def _cases() -> list[Case]:
             (Q @ np.diag([2.0, -2.0, 1.0, 0.0]) @ Q.T,),
         ),
         Case("psd", normgrad.PSD, lambda x: (x + x.T) / 2, (C.T @ C,)),
+        convolution("of images", (4, 3), "circular", normal(1, 2, 3, 2)),
+        convolution("complex", (2, 3), "circular", complex_(2, 1, 2, 2)),
+        convolution("larger than the image", (2, 2), "circular", normal(2, 1, 3, 4)),
+        convolution("of sequences", (5,), "circular", normal(2, 2, 3)),
+        convolution("of images", (2, 3), "zeros", normal(2, 1, 3, 2)),
+        convolution("of sequences", (4,), "zeros", complex_(1, 2, 4)),
+        convolution("larger than the sequence", (2,), "zeros", normal(2, 2, 7)),
     ]
 
 

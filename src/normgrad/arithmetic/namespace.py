@@ -29,6 +29,7 @@ __all__ = [
     "is_traced",
     "machine_epsilon",
     "namespace",
+    "read_booleans",
     "read_integer",
     "seen",
     "sometimes",
@@ -98,6 +99,11 @@ def seen(condition: Array) -> bool | None:
 def read_integer(x: Array) -> int | None:
     """Return a 0-d integer array as a number, or None where it cannot be read cheaply."""
     return _read(int, x)
+
+
+def read_booleans(x: Array) -> list[bool] | None:
+    """Return the entries of a boolean array in order, or None where they cannot be read cheaply."""
+    return _read(lambda x: namespace(x).reshape(x, (-1,)).tolist(), x)
 
 
 def _read(kind: Callable[[Array], Any], x: Array) -> Any:

@@ -2,6 +2,7 @@
 
 from normgrad.matrices.base import Embedding, Matrix
 from normgrad.matrices.blocks import BlockDiagonal, BlockMatrix, Diagonal
+from normgrad.matrices.convolution import Convolution, Convolution1d, Convolution2d
 from normgrad.matrices.foreign import as_matrix
 from normgrad.matrices.hermitian import PSD, Hermitian, HermitianMatrix
 from normgrad.matrices.kronecker import Kronecker
@@ -13,6 +14,9 @@ __all__ = [
     "PSD",
     "BlockDiagonal",
     "BlockMatrix",
+    "Convolution",
+    "Convolution1d",
+    "Convolution2d",
     "Dense",
     "Diagonal",
     "Embedding",

@@ -22,8 +22,21 @@ class BlockMatrix(Matrix):
         """Return the blocks, those of one shape together: arrays (..., b, p, q)."""
 
     @property
+    def block_shapes(self) -> list[tuple[int, int, int]]:
+        """Return (b, p, q) of each of them; nothing, if a matrix of the type has no such form."""
+        return [tuple(B.shape[-3:]) for B in self.blocks()]
+
+    @property
+    def copies(self) -> tuple[int, ...]:
+        """Return how often the singular values of each array of blocks are those of A."""
+        return (1,) * len(self.block_shapes)
+
+    @property
     def rank_bound(self) -> int:
-        return sum(B.shape[-3] * min(B.shape[-2:]) for B in self.blocks())
+        ranks = [b * min(p, q) for b, p, q in self.block_shapes]
+        if not ranks:
+            return min(self.shape[-2:])
+        return sum(r * copies for r, copies in zip(ranks, self.copies, strict=True))
 
     @abstractmethod
     def pull_blocks(self, blocks: list[Array]) -> tuple[Array, ...]:

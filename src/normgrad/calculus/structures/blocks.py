@@ -8,11 +8,23 @@ A direction of the parameters moves the blocks alone. So the derivative is that 
 in each block, plus the couplings of all of them, each a rank-one term:
 
     dG_j = lift'(B_j)[E_j] + sum weight Re<W, E> W_j,    W_j = U_j diag(w_j) V_j^H.
+
+For a norm of few leading singular values the singular values of all blocks come first; mu is zero
+but in those blocks that hold a leading or tied one, and only their vectors are computed.
 """
 
-from typing import ClassVar, NamedTuple, final
+from typing import ClassVar, NamedTuple, cast, final
 
-from normgrad.arithmetic import Array, namespace, phase, real_inner
+from normgrad.arithmetic import (
+    Array,
+    device,
+    is_readable,
+    namespace,
+    phase,
+    put,
+    read_booleans,
+    real_inner,
+)
 from normgrad.calculus.lift import LiftDerivative
 from normgrad.calculus.structures.base import Parts, Structure, tolerances_at
 from normgrad.calculus.tolerances import Tolerances, snap_to_zero
@@ -21,6 +33,9 @@ from normgrad.matrices import BlockMatrix, Matrix
 from normgrad.norms import Norm, UnitarilyInvariantNorm
 
 __all__ = ["Blocks"]
+
+Chosen = list[int] | None
+"""Which blocks of an array; None for all."""
 
 
 @final
@@ -32,29 +47,60 @@ class Blocks(Structure):
 
     @classmethod
     def verdict(cls, A: Matrix, norm: Norm) -> Verdict:
-        if not isinstance(A, BlockMatrix):
+        if not isinstance(A, BlockMatrix) or not A.block_shapes:
             return Verdict(False, "no basis is known in which it is block diagonal")
         if not isinstance(norm, UnitarilyInvariantNorm):
             return Verdict(False, "the norm depends on the basis")
-        shapes = [f"{B.shape[-3]} of {B.shape[-2]} x {B.shape[-1]}" for B in A.blocks()]
+        shapes = [f"{b} of {p} x {q}" for b, p, q in A.block_shapes]
         return Verdict(True, "it is block diagonal in a known basis: " + _few(shapes))
 
     def value(self, A: Matrix) -> Array:
-        groups, tol = self._blocks(A), tolerances_at(self.norm, A)
-        s = [_factorized(B, tol, vectors=False).s for B in groups]
-        return self.norm.value(_Merged(s).s)
+        A = cast(BlockMatrix, A)
+        return self.norm.value(_Merged(self._values(A, A.blocks()), A.copies).s)
 
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
-        spectra, merged, tol = self._spectra(A)
-        seen = snap_to_zero(merged.s, tol)
-        mu = merged.split(self.norm.slope(seen, tol.tie))
-        G = [spectrum.lift(part) for spectrum, part in zip(spectra, mu, strict=True)]
-        return self.norm.value(merged.s), A.pull_blocks(G)  # type: ignore[attr-defined]
+        A, tol = cast(BlockMatrix, A), tolerances_at(self.norm, A)
+        blocks = A.blocks()
+        chosen = self._chosen(A, blocks)
+        spectra = [_factorized(_taken(B, i), tol) for B, i in zip(blocks, chosen, strict=True)]
+        merged = _Merged([spectrum.s for spectrum in spectra], A.copies)
+        mu = merged.split(self.norm.slope(snap_to_zero(merged.s, tol), tol.tie))
+        lifts = [spectrum.lift(part) for spectrum, part in zip(spectra, mu, strict=True)]
+        G = [_placed(x, i, B) for x, i, B in zip(lifts, chosen, blocks, strict=True)]
+        return self.norm.value(merged.s), A.pull_blocks(G)
+
+    def _values(self, A: BlockMatrix, blocks: list[Array]) -> list[Array]:
+        """Return so many singular values of each block as the norm may depend on."""
+        tol, triplets = tolerances_at(self.norm, A), self.norm.triplets(min(A.shape[-2:]))
+        return [_leading_values(B, triplets, tol) for B in blocks]
+
+    def _chosen(self, A: BlockMatrix, blocks: list[Array]) -> list[Chosen]:
+        """Return those blocks that hold one of the leading singular values, or of their ties."""
+        every: list[Chosen] = [None] * len(blocks)
+        triplets = self.norm.triplets(min(A.shape[-2:]))
+        largest, count = max(max(B.shape[-2:]) for B in blocks), sum(B.shape[-3] for B in blocks)
+        if largest == 1 or 4 * triplets > count or not is_readable(blocks[0]):
+            return every
+        values, tol = self._values(A, blocks), tolerances_at(self.norm, A)
+        s = _Merged(values, A.copies).s
+        least = s[..., triplets - 1] - 2 * tol.tie * s[..., 0]
+        chosen: list[Chosen] = []
+        for x in values:
+            holds = read_booleans(x[..., 0] >= least[..., None])
+            if holds is None:
+                return every
+            # (of a batch: those that any of its matrices needs; one at least of each shape)
+            b = x.shape[-2]
+            chosen.append([j for j in range(b) if any(holds[j::b])] or [0])
+        return chosen
 
     def derivative(self, A: Matrix) -> "_State":
-        spectra, merged, tol = self._spectra(A)
-        curvature = self.norm.curvature(snap_to_zero(merged.s, tol), tol.tie)
-        of = [merged.split(x) for x in (merged.snapped(tol), curvature.g, curvature.slope)]
+        A, tol = cast(BlockMatrix, A), tolerances_at(self.norm, A)
+        spectra = [_factorized(B, tol) for B in A.blocks()]
+        merged = _Merged([spectrum.s for spectrum in spectra], A.copies)
+        seen = snap_to_zero(merged.s, tol)
+        curvature = self.norm.curvature(seen, tol.tie)
+        of = [merged.split(x) for x in (seen, curvature.g, curvature.slope)]
         lifts = []
         for spectrum, s, g, slope in zip(spectra, *of, strict=True):
             none = namespace(s).zeros_like(s)
@@ -67,57 +113,48 @@ class Blocks(Structure):
             couplings.append((curvature.weight[..., c], W))
         return _State(tuple(lifts), tuple(couplings))
 
-    def _blocks(self, A: Matrix) -> list[Array]:
-        return A.blocks()  # type: ignore[attr-defined]
-
-    def _spectra(self, A: Matrix) -> tuple[list[Spectrum], "_Merged", Tolerances]:
-        tol = tolerances_at(self.norm, A)
-        spectra = [_factorized(B, tol) for B in self._blocks(A)]
-        return spectra, _Merged([spectrum.s for spectrum in spectra]), tol
-
 
 class _State(NamedTuple):
     lifts: tuple[LiftDerivative, ...]
     couplings: tuple[tuple[Array, tuple[Array, ...]], ...]
 
     def apply(self, A: Matrix, direction: Matrix) -> Parts:
-        E = direction.blocks()  # type: ignore[attr-defined]
+        A, E = cast(BlockMatrix, A), cast(BlockMatrix, direction).blocks()
         dG = [lift(part) for lift, part in zip(self.lifts, E, strict=True)]
         for weight, W in self.couplings:
             along = 0
-            for w, part in zip(W, E, strict=True):
-                along = along + namespace(part).sum(real_inner(w, part), axis=-1)
+            for w, part, copies in zip(W, E, A.copies, strict=True):
+                along = along + copies * namespace(part).sum(real_inner(w, part), axis=-1)
             amount = (weight * along)[..., None, None, None]
             dG = [part + amount * w for part, w in zip(dG, W, strict=True)]
-        return A.pull_blocks(dG)  # type: ignore[attr-defined]
+        return A.pull_blocks(dG)
 
 
 class _Merged:
-    """The singular values of all blocks, descending, and the way back."""
+    """The singular values of all blocks, descending, as often as there are copies; the way back."""
 
-    def __init__(self, s: list[Array]) -> None:
+    def __init__(self, s: list[Array], copies: tuple[int, ...]) -> None:
         xp = namespace(s[0])
-        self._shapes = [x.shape for x in s]
-        flat = xp.concat([xp.reshape(x, (*x.shape[:-2], -1)) for x in s], axis=-1)
-        self._order = xp.argsort(flat, axis=-1, descending=True)
-        self.s = xp.take_along_axis(flat, self._order, axis=-1)
-
-    def snapped(self, tol: Tolerances) -> Array:
-        return snap_to_zero(self.s, tol)
+        self._shapes, self._copies = [x.shape for x in s], copies
+        flat = [xp.reshape(x, (*x.shape[:-2], -1)) for x in s]
+        flat = [x for x, times in zip(flat, copies, strict=True) for _ in range(times)]
+        joined = xp.concat(flat, axis=-1)
+        self._order = xp.argsort(joined, axis=-1, descending=True)
+        self.s = xp.take_along_axis(joined, self._order, axis=-1)
 
     def split(self, x: Array) -> list[Array]:
         """Return what belongs to each group of blocks, (..., b, k), from (..., all)."""
         xp = namespace(x)
         flat = xp.take_along_axis(x, xp.argsort(self._order, axis=-1), axis=-1)
         parts, start = [], 0
-        for shape in self._shapes:
-            stop = start + shape[-2] * shape[-1]
-            parts.append(xp.reshape(flat[..., start:stop], shape))
-            start = stop
+        for shape, times in zip(self._shapes, self._copies, strict=True):
+            size = shape[-2] * shape[-1]
+            parts.append(xp.reshape(flat[..., start : start + size], shape))
+            start += times * size
         return parts
 
 
-def _factorized(B: Array, tol: Tolerances, *, vectors: bool = True) -> Spectrum:
+def _factorized(B: Array, tol: Tolerances) -> Spectrum:
     """Return all singular triplets of each block."""
     xp = namespace(B)
     if B.shape[-2:] == (1, 1):
@@ -125,17 +162,40 @@ def _factorized(B: Array, tol: Tolerances, *, vectors: bool = True) -> Spectrum:
         turn = phase(d)
         turn = xp.where(turn == 0, xp.ones_like(turn), turn)
         return Spectrum(Columns(turn[..., None]), xp.abs(d), Columns(xp.ones_like(turn)[..., None]))
-    k = min(B.shape[-2:])
-    demand = Demand(k, tol.tie, tol.rank, vectors, complete=vectors)
-    if not vectors:
-        return Spectrum(None, decompose(B, demand, lambda spectrum: spectrum.s), None)
 
     def arrays(spectrum: Spectrum) -> tuple[Array, Array, Array]:
         one = xp.ones_like(spectrum.s)
         return spectrum.u.scaled(one), spectrum.s, spectrum.v.scaled(one)
 
+    demand = Demand(min(B.shape[-2:]), tol.tie, tol.rank, complete=True)
     u, s, v = decompose(B, demand, arrays)
     return Spectrum(Columns(u), s, Columns(v))
+
+
+def _leading_values(B: Array, triplets: int, tol: Tolerances) -> Array:
+    """Return the leading singular values of each block, so many as there are."""
+    if B.shape[-2:] == (1, 1):
+        return namespace(B).abs(B[..., 0])
+    k = min(triplets, *B.shape[-2:])
+    demand = Demand(k, tol.tie, tol.rank, vectors=False)
+    return decompose(B, demand, lambda spectrum: spectrum.s[..., :k])
+
+
+def _taken(B: Array, chosen: Chosen) -> Array:
+    """Return the chosen blocks."""
+    if chosen is None:
+        return B
+    xp = namespace(B)
+    return xp.take(B, xp.asarray(chosen, device=device(B)), axis=-3)
+
+
+def _placed(G: Array, chosen: Chosen, B: Array) -> Array:
+    """Return the chosen blocks among those of B, the others being zero."""
+    if chosen is None:
+        return G
+    xp = namespace(B)
+    index = xp.asarray(chosen, device=device(B))
+    return put(xp.zeros_like(B), (..., index, slice(None), slice(None)), G)
 
 
 def _few(shapes: list[str]) -> str:

@@ -1,0 +1,325 @@
+"""Convolutions: matrices known by a kernel, which acts alike at each point of a grid.
+
+With the axes of the grid as one, the taps t = 0, .., k - 1 and ``before = (k - 1) // 2``,
+
+    (A x)_{o, p} = sum_{i, t} K_{o, i, t} x_{i, p + t - before},
+
+where x outside of the grid is zero, or goes on periodically.
+"""
+
+import itertools
+import math
+import operator
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from normgrad.arithmetic import Array, adjoint, device, is_complex, is_single, namespace
+from normgrad.matrices.blocks import BlockMatrix
+from normgrad.matrices.checks import as_array, check_axes, like_parameter
+
+__all__ = ["Convolution", "Convolution1d", "Convolution2d"]
+
+_PADDINGS = ("circular", "zeros")
+
+
+class Convolution(BlockMatrix):
+    """A convolution on a grid of any dimension; `static` is the grid and the padding."""
+
+    names: ClassVar = ("kernel",)
+    axes: ClassVar[tuple[str, ...]]
+    """By which the axes of the taps go."""
+
+    kernel: Array
+    static: tuple[tuple[int, ...], str]
+
+    def __init__(self, kernel: Any, grid: Any, padding: str = "circular") -> None:
+        kernel = as_array(kernel, "the kernel")
+        axes = ("c_out", "c_in", *self.axes)
+        check_axes(kernel, len(axes), f"the kernel (..., {', '.join(axes)})")
+        taps = tuple(kernel.shape[kernel.ndim - len(self.axes) :])
+        if 0 in taps:
+            raise ValueError(f"the kernel must have at least one tap; got {_by(taps)} of them")
+        if padding not in _PADDINGS:
+            raise ValueError(
+                f"padding={padding!r} is not known; valid: 'circular', 'zeros'. The output has the "
+                "size of the input, as with PyTorch's padding='same'"
+            )
+        self.set((kernel,), (self._checked(grid), padding))
+
+    def _checked(self, grid: Any) -> tuple[int, ...]:
+        sizes = grid if isinstance(grid, Sequence) else (grid,)
+        try:
+            sizes = tuple(map(operator.index, sizes))
+        except TypeError:
+            sizes = ()
+        if len(sizes) != len(self.axes) or min(sizes) < 1:
+            raise ValueError(
+                f"the grid of a {type(self).__name__} is given by {len(self.axes)} positive "
+                f"integer(s), the size of what is convolved without its channels; got {grid!r}"
+            )
+        return sizes
+
+    # --- its geometry ---
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Return the size of the grid."""
+        return self.static[0]
+
+    @property
+    def padding(self) -> str:
+        """Return "circular" or "zeros"."""
+        return self.static[1]
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """Return how many taps the kernel has in each direction."""
+        return tuple(self.parameters[0].shape[-len(self.grid) :])
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Return (c_out, c_in)."""
+        c_out, c_in = self.parameters[0].shape[-len(self.grid) - 2 :][:2]
+        return c_out, c_in
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        batch = self.parameters[0].shape[: -len(self.grid) - 2]
+        m, n = (c * math.prod(self.grid) for c in self.channels)
+        return (*batch, m, n)
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        return (2 + len(self.axes),)
+
+    # --- products: the grid is shifted by each tap, and the channels are mixed ---
+
+    def matmat(self, V: Array) -> Array:
+        before = [(k - 1) // 2 for k in self.taps]
+        return self._mixed(self._by_tap(), V, before)
+
+    def rmatmat(self, U: Array) -> Array:
+        # the shifts go back: the last tap is first
+        after = [k - 1 - (k - 1) // 2 for k in self.taps]
+        return self._mixed([adjoint(K) for K in reversed(self._by_tap())], U, after)
+
+    def _by_tap(self) -> list[Array]:
+        """Return the matrices (..., c_out, c_in) of all taps."""
+        kernel, d = self.parameters[0], len(self.grid)
+        xp = namespace(kernel)
+        kernel = xp.reshape(kernel, (*kernel.shape[:-d], -1))
+        kernel = xp.moveaxis(kernel, -1, 0) + 0  # (in order in memory)
+        return [kernel[t] for t in range(kernel.shape[0])]
+
+    def _mixed(self, matrices: list[Array], V: Array, before: list[int]) -> Array:
+        """Return the sum of the matrices of the taps, applied to the shifted V."""
+        result: Any = None
+        for K, window in zip(matrices, self._shifted(V, before), strict=True):
+            term = K @ window
+            result = term if result is None else result + term
+        return namespace(V).reshape(result, (*result.shape[:-2], -1, V.shape[-1]))
+
+    def _shifted(self, V: Array, before: list[int]) -> Iterator[Array]:
+        """Yield V as each tap sees it, (..., c, points * k) from (..., c * points, k)."""
+        xp, k, d = namespace(V), V.shape[-1], len(self.grid)
+        x = xp.reshape(V, (*V.shape[:-2], -1, *self.grid, k))
+        for axis, (size, taps, first) in enumerate(
+            zip(self.grid, self.taps, before, strict=True), start=-d - 1
+        ):
+            x = self._padded(x, axis, size, taps, first)
+        for corner in itertools.product(*map(range, self.taps)):
+            window = tuple(slice(t, t + size) for t, size in zip(corner, self.grid, strict=True))
+            part = x[(..., *window, slice(None))]
+            yield xp.reshape(part, (*part.shape[: -d - 1], -1))
+
+    def _padded(self, x: Array, axis: int, size: int, taps: int, first: int) -> Array:
+        """Return x with `taps` - 1 more entries along an axis, `first` of them before."""
+        if taps == 1:
+            return x
+        xp = namespace(x)
+        at = np.arange(-first, size + taps - 1 - first)
+        if self.padding == "circular":
+            return xp.take(x, xp.asarray(at % size, device=device(x)), axis=axis)
+        shape = list(x.shape)
+        rims = []
+        for rim in (first, taps - 1 - first):
+            shape[axis] = rim
+            rims.append(xp.zeros(tuple(shape), dtype=x.dtype, device=device(x)))
+        return xp.concat([rims[0], x, rims[1]], axis=axis)
+
+    def pull(self, left: Array, right: Array) -> tuple[Array, ...]:
+        # dK_t = sum_p left_p right_{p + t - before}^H
+        kernel, xp = self.parameters[0], namespace(left)
+        U = xp.reshape(left, (*left.shape[:-2], self.channels[0], -1))
+        before = [(k - 1) // 2 for k in self.taps]
+        parts = xp.stack([U @ adjoint(window) for window in self._shifted(right, before)], axis=-1)
+        return (like_parameter(xp.reshape(parts, (*parts.shape[:-1], *self.taps)), kernel),)
+
+    def pull_itself(self) -> tuple[Array, ...]:
+        # <A, A> has a term for each two taps that meet in an entry, as often as they do
+        kernel = self.parameters[0]
+        for axis, (size, taps) in enumerate(
+            zip(self.grid, self.taps, strict=True), start=-len(self.grid)
+        ):
+            t = np.arange(taps)
+            if self.padding == "circular":
+                meet = size * ((t[:, None] - t) % size == 0)
+            else:
+                meet = np.diag(np.maximum(size - np.abs(t - (taps - 1) // 2), 0))
+            kernel = _along(kernel, meet, axis)
+        return (kernel,)
+
+    # --- periodic: block diagonal in the basis of waves ---
+
+    @property
+    def block_shapes(self) -> list[tuple[int, int, int]]:
+        if self.padding != "circular":
+            return []
+        p, q = self.channels
+        points = math.prod(self.grid[:-1])
+        return [(points * len(part), p, q) for part in self._frequencies()]
+
+    @property
+    def copies(self) -> tuple[int, ...]:
+        return (1, 2)[: len(self._frequencies())]
+
+    def _frequencies(self) -> list[range]:
+        """Return those of the last axis, grouped; in the second group, f stands for -f too.
+
+        (A real kernel has ``B_-f = conj(B_f)``.)
+        """
+        size = self.grid[-1]
+        if is_complex(self.parameters[0]) or size <= 2:
+            return [range(size)]
+        alone = range(0, size, size // 2) if size % 2 == 0 else range(1)
+        return [alone, range(1, (size + 1) // 2)]
+
+    def _waves(self) -> list[Any]:
+        """Return ``exp(2 pi i f (t - before) / size)``, (taps, frequencies), for each axis."""
+        frequencies = [np.arange(size) for size in self.grid]
+        frequencies[-1] = np.concatenate([np.asarray(part) for part in self._frequencies()])
+        waves = []
+        for size, taps, f in zip(self.grid, self.taps, frequencies, strict=True):
+            t = np.arange(taps) - (taps - 1) // 2
+            waves.append(np.exp(2j * np.pi / size * (t[:, None] * f % size)))
+        return waves
+
+    def blocks(self) -> list[Array]:
+        # B_f = sum_t K_t exp(2 pi i f (t - before) / size)
+        B, d = self.parameters[0], len(self.grid)
+        xp = namespace(B)
+        for axis, waves in enumerate(self._waves(), start=-d):
+            B = _along(B, waves, axis)
+        groups, start = [], 0
+        for count, p, q in self.block_shapes:
+            width = count // math.prod(self.grid[:-1])
+            part = xp.reshape(B[..., start : start + width], (*B.shape[: -d - 2], p, q, count))
+            groups.append(xp.moveaxis(part, -1, -3))
+            start += width
+        return groups
+
+    def pull_blocks(self, blocks: list[Array]) -> tuple[Array, ...]:
+        points, parts = self.grid[:-1], []
+        xp = namespace(blocks[0])
+        for B, copies in zip(blocks, self.copies, strict=True):
+            part = xp.moveaxis(copies * B, -3, -1)
+            parts.append(xp.reshape(part, (*part.shape[:-1], *points, -1)))
+        G = parts[0] if len(parts) == 1 else xp.concat(parts, axis=-1)
+        for axis, waves in enumerate(self._waves(), start=-len(self.grid)):
+            G = _along(G, waves.conj().T, axis)
+        return (like_parameter(G, self.parameters[0]),)
+
+
+@final
+class Convolution2d(Convolution):
+    r"""The matrix of a convolution layer on images, ``conv2d`` of PyTorch with stride 1.
+
+    Parameters
+    ----------
+    kernel : (..., c_out, c_in, kh, kw) array
+        Real or complex, of any size, also larger than the grid. As in deep learning,
+        "convolution" means cross-correlation.
+    grid : (int, int)
+        (H, W), the size of the images.
+    padding : {"circular", "zeros"}
+        How an image goes on outside of the grid. The result has the size of the image, as with
+        ``torch.nn.Conv2d(..., padding="same", padding_mode="circular" or "zeros")``: of the
+        k - 1 rows that are added, (k - 1) // 2 come before.
+
+    Raises
+    ------
+    ValueError
+        If the kernel has fewer axes or no taps, or grid or padding are none of these.
+
+    Notes
+    -----
+    A has the shape (c_out H W, c_in H W), channels first. Its spectral norm is *not* that of the
+    kernel reshaped to c_out x (c_in kh kw), which, for a kernel that fits in the grid, is too small
+    by a factor between 1 and ``sqrt(kh kw)`` [2]_.
+
+    Circular: in the basis of Fourier, A has H W blocks of c_out x c_in on its diagonal
+    [1]_, of which a real kernel needs half. A norm costs their SVDs; the spectral and Ky Fan
+    norms need only the vectors of those blocks that hold the leading singular values.
+
+    Zeros: the spectral and Ky Fan norms take products with A, of ``c_out c_in kh kw H W``
+    operations each; the Frobenius norm takes one pass over the kernel; the other norms, and all
+    second derivatives but that of the Frobenius norm, need the array A, which is limited to
+    2**25 entries.
+
+    References
+    ----------
+    .. [1] H. Sedghi, V. Gupta, P. M. Long, The singular values of convolutional layers,
+       ICLR 2019.
+    .. [2] Y. Tsuzuku, I. Sato, M. Sugiyama, Lipschitz-margin training, NeurIPS 2018.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> A = normgrad.Convolution2d(np.ones((1, 1, 3, 3)), grid=(8, 8))
+    >>> A.shape, round(float(normgrad.matrix_norm(A, 2)), 12)
+    ((64, 64), 9.0)
+    """
+
+    axes: ClassVar = ("kh", "kw")
+
+
+@final
+class Convolution1d(Convolution):
+    r"""The matrix of a convolution layer on sequences, ``conv1d`` of PyTorch with stride 1.
+
+    Parameters
+    ----------
+    kernel : (..., c_out, c_in, k) array
+    grid : int
+        L, the length of the sequences.
+    padding : {"circular", "zeros"}
+
+    See Also
+    --------
+    Convolution2d : the same in two dimensions, with notes on accuracy and cost.
+
+    Examples
+    --------
+    >>> import numpy as np, normgrad
+    >>> A = normgrad.Convolution1d(np.array([[[1.0, 2.0, 0.0]]]), grid=3, padding="zeros")
+    >>> A.dense().tolist()
+    [[2.0, 0.0, 0.0], [1.0, 2.0, 0.0], [0.0, 1.0, 2.0]]
+    """
+
+    axes: ClassVar = ("k",)
+
+
+def _along(x: Array, M: Any, axis: int) -> Array:
+    """Return x with one axis multiplied by a matrix of NumPy, (old, new)."""
+    xp = namespace(x)
+    if np.iscomplexobj(M):
+        M, dtype = (M.astype(np.complex64), xp.complex64) if is_single(x) else (M, xp.complex128)
+        x = x if is_complex(x) else xp.astype(x, dtype)
+    matrix = xp.astype(xp.asarray(M, device=device(x)), x.dtype)
+    return xp.moveaxis(xp.moveaxis(x, axis, -1) @ matrix, -1, axis)
+
+
+def _by(sizes: tuple[int, ...]) -> str:
+    return " x ".join(map(str, sizes))
