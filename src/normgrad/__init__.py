@@ -21,6 +21,7 @@ from normgrad.matrices import (
     Kronecker,
     LowRank,
     Matrix,
+    Operator,
     Sum,
 )
 from normgrad.norms import Frobenius, KyFan, Nuclear, Schatten, Spectral
@@ -39,6 +40,7 @@ __all__ = [
     "LowRank",
     "Matrix",
     "Nuclear",
+    "Operator",
     "OrderError",
     "Schatten",
     "Spectral",
