@@ -29,6 +29,7 @@ from normgrad.matrices import (
     Kronecker,
     LowRank,
     Matrix,
+    Operator,
     Sum,
 )
 from normgrad.norms import (
@@ -60,6 +61,7 @@ __all__ = [
     "LowRank",
     "Matrix",
     "Nuclear",
+    "Operator",
     "OrderError",
     "Schatten",
     "Spectral",

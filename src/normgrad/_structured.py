@@ -6,7 +6,7 @@ from typing import Any
 from normgrad.arithmetic import Array
 from normgrad.calculus import NormOfStructure, NormRule
 from normgrad.engines import Engine, engine_of
-from normgrad.matrices import Embedding, Matrix
+from normgrad.matrices import Embedding, Fixed, Matrix
 from normgrad.norms import Norm
 
 __all__ = ["StructuredArgument"]
@@ -26,11 +26,9 @@ class StructuredArgument:
             raise ValueError(
                 f"a {type(A).__name__} has its matrix axes last; axis={axis!r} is for arrays"
             )
-        self.engine = (
-            (engine_of(*A.parameters) if A.parameters else engine_of(A.model))
-            if engine is None
-            else engine
-        )
+        if A.fixed:
+            A = Fixed(A)
+        self.engine = engine_of(*A.parameters) if engine is None else engine
         self.matrix = A
         self.shape = A.shape
         self.batch = tuple(A.shape[:-2])
@@ -81,6 +79,8 @@ class StructuredArgument:
 
     def like_matrix(self, G: Array) -> Any:
         """Return a row as a matrix of the type of the argument, in the form that was given."""
+        if isinstance(self.matrix, Fixed):
+            return self.matrix.gradient(G)
         parts, start = [], 0
         for shape, dtype in zip(self.embedding.shapes, self.dtypes, strict=True):
             stop = start + math.prod(shape)

@@ -42,9 +42,12 @@ from normgrad.arithmetic.scaling import (
     within_safe_range,
 )
 from normgrad.arithmetic.sums import absolute_sum, frobenius
+from normgrad.arithmetic.transforms import TRANSFORMS, Transforms, library_of, mapped
 
 __all__ = [
+    "TRANSFORMS",
     "Array",
+    "Transforms",
     "absolute_sum",
     "adjoint",
     "branch",
@@ -71,8 +74,10 @@ __all__ = [
     "is_torch",
     "is_traced",
     "largest",
+    "library_of",
     "like",
     "machine_epsilon",
+    "mapped",
     "namespace",
     "number",
     "phase",

@@ -146,6 +146,11 @@ class StructuredDerivative:
     scaled: _Scaled
     embedding: Embedding
 
+    @property
+    def portable(self) -> bool:
+        """Whether it may be compiled once for all."""
+        return self.embedding.kind.portable(self.embedding.static)
+
     def __call__(self, E: Array) -> Array:
         given, row, exponent = self.scaled.direction(self.embedding, E)
         direction = self.embedding.at(self.embedding.rows(row))

@@ -26,6 +26,7 @@ from normgrad.calculus import (
     TrackedSpectral,
 )
 from normgrad.engines.base import Engine, OrderError
+from normgrad.engines.jax_closure import bind_traced
 from normgrad.factorizations import Columns, Coordinates, Image
 
 __all__ = ["ENGINE", "JaxEngine"]
@@ -131,6 +132,8 @@ mlir.register_lowering(_derivative_p, mlir.lower_fun(_apply, multiple_results=Fa
 
 def _bind(derivative: Any, E: Array) -> Array:
     leaves, tree = jax.tree_util.tree_flatten(derivative)
+    if not getattr(derivative, "portable", True):
+        return bind_traced(functools.partial(_apply, tree=tree, rank=0), *leaves, E)
     return _derivative_p.bind(*leaves, E, tree=tree, rank=E.ndim - 2)
 
 

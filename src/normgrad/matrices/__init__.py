@@ -3,10 +3,12 @@
 from normgrad.matrices.base import Embedding, Matrix
 from normgrad.matrices.blocks import BlockDiagonal, BlockMatrix, Diagonal
 from normgrad.matrices.convolution import Convolution, Convolution1d, Convolution2d
+from normgrad.matrices.fixed import Fixed
 from normgrad.matrices.foreign import as_matrix
 from normgrad.matrices.hermitian import PSD, Hermitian, HermitianMatrix
 from normgrad.matrices.kronecker import Kronecker
 from normgrad.matrices.low_rank import LowRank
+from normgrad.matrices.operator import Operator
 from normgrad.matrices.recognition import first_not_hermitian, first_off_diagonal
 from normgrad.matrices.sums import Dense, Sum, Transpose
 
@@ -20,11 +22,13 @@ __all__ = [
     "Dense",
     "Diagonal",
     "Embedding",
+    "Fixed",
     "Hermitian",
     "HermitianMatrix",
     "Kronecker",
     "LowRank",
     "Matrix",
+    "Operator",
     "Sum",
     "Transpose",
     "as_matrix",

@@ -159,6 +159,11 @@ class Matrix(ABC):
         return min(self.shape[-2:])
 
     @property
+    def fixed(self) -> bool:
+        """Return whether it depends on nothing, and its parameters only say where it is."""
+        return False
+
+    @property
     def model(self) -> Array:
         """Return some array of the library, place and dtype of A."""
         return self.parameters[0]

@@ -68,6 +68,10 @@ class _Composite(Matrix):
         return all(kind.portable(inner) for kind, inner, _ in static)
 
     @property
+    def fixed(self) -> bool:
+        return all(term.fixed for term in self.terms)
+
+    @property
     def model(self) -> Array:
         models = [term.model for term in self.terms]
         return next((x for x in models if is_complex(x)), models[0])

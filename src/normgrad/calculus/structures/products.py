@@ -39,40 +39,46 @@ class ByProducts(Structure):
         return Verdict(True, f"{triplets} of {k} singular values by products with vectors")
 
     def value(self, A: Matrix) -> Array:
-        return self._use(A)[0]
+        outcome = self._triplets(A)
+        if outcome is None:
+            return Entire(self.norm).value(A)
+        return _where_it_holds(outcome, self.norm.value(outcome.spectrum.s))
 
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
-        value, parts = self._use(A)
-        return value, parts
+        outcome = self._triplets(A)
+        if outcome is None:
+            return Entire(self.norm).value_and_gradient(A)
+        tol, spectrum = tolerances_at(self.norm, A), outcome.spectrum
+        mu = self.norm.slope(snap_to_zero(spectrum.s, tol), tol.tie)
+        mu, value = (_where_it_holds(outcome, x) for x in (mu, self.norm.value(spectrum.s)))
+        return value, A.pull(spectrum.u.scaled(mu), spectrum.v.q)
 
-    def _use(self, A: Matrix) -> Any:
+    def _triplets(self, A: Matrix) -> Outcome | None:
+        """Return the leading triplets, or None if they are not had and A can be formed."""
         tol = tolerances_at(self.norm, A)
         demand = Demand(self.norm.triplets(min(A.shape)), tol.tie, tol.rank)
         outcome = leading_triplets(A, demand)
-        if outcome.holds is False:
-            if Entire.verdict(A, self.norm).accepted:
-                return Entire(self.norm).value_and_gradient(A)
-            raise np.linalg.LinAlgError(
-                f"the {self.norm} of a {type(A).__name__} of shape {A.shape}: {outcome.reason}. "
-                "Its leading singular values are too close to each other for products with "
-                "vectors, and it is too large to be formed as an array"
-            )
-        return self._lifted(A, outcome, tol)
-
-    def _lifted(self, A: Matrix, outcome: Outcome, tol: Any) -> tuple[Array, Parts]:
-        spectrum = outcome.spectrum
-        mu = self.norm.slope(snap_to_zero(spectrum.s, tol), tol.tie)
-        value = self.norm.value(spectrum.s)
-        if is_traced(outcome.holds):
-            xp = namespace(value)
-            value, mu = (xp.where(outcome.holds, x, float("nan")) for x in (value, mu))
-        return value, A.pull(spectrum.u.scaled(mu), spectrum.v.q)
+        if outcome.holds is not False:
+            return outcome
+        if Entire.verdict(A, self.norm).accepted:
+            return None
+        raise np.linalg.LinAlgError(
+            f"the {self.norm} of a {type(A).__name__} of shape {A.shape}: {outcome.reason}. "
+            "Its leading singular values are too close to each other for products with "
+            "vectors, and it is too large to be formed as an array"
+        )
 
     def derivative(self, A: Matrix) -> Any:
         # all triplets are needed: those of the array, where it is small enough
         if Entire.verdict(A, self.norm).accepted:
             return Entire(self.norm).derivative(A)
         return _refuse(self.norm, A)
+
+
+def _where_it_holds(outcome: Outcome, x: Array) -> Array:
+    if not is_traced(outcome.holds):
+        return x
+    return namespace(x).where(outcome.holds, x, float("nan"))
 
 
 def _refuse(norm: Norm, A: Matrix) -> NoReturn:
