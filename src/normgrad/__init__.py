@@ -21,6 +21,7 @@ from normgrad.matrices import (
     Kronecker,
     LowRank,
     Matrix,
+    Sparse,
     Sum,
 )
 from normgrad.norms import Frobenius, KyFan, Nuclear, Schatten, Spectral
@@ -41,6 +42,7 @@ __all__ = [
     "Nuclear",
     "OrderError",
     "Schatten",
+    "Sparse",
     "Spectral",
     "Sum",
     "compat",

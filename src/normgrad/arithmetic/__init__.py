@@ -40,6 +40,7 @@ from normgrad.arithmetic.scaling import (
     shift,
     within_safe_range,
 )
+from normgrad.arithmetic.scatter import sums_at
 from normgrad.arithmetic.sums import absolute_sum, frobenius
 
 __all__ = [
@@ -83,6 +84,7 @@ __all__ = [
     "shift",
     "single",
     "sometimes",
+    "sums_at",
     "times",
     "vector_norm",
     "when",

@@ -7,6 +7,7 @@ from normgrad.matrices.hermitian import PSD, Hermitian, HermitianMatrix
 from normgrad.matrices.kronecker import Kronecker
 from normgrad.matrices.low_rank import LowRank
 from normgrad.matrices.recognition import first_not_hermitian, first_off_diagonal
+from normgrad.matrices.sparse import Sparse
 from normgrad.matrices.sums import Dense, Sum, Transpose
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Kronecker",
     "LowRank",
     "Matrix",
+    "Sparse",
     "Sum",
     "Transpose",
     "as_matrix",

@@ -1,12 +1,30 @@
 """Matrix types of other libraries, such as sparse arrays."""
 
+import sys
 from typing import Any
 
 from normgrad.matrices.base import Matrix
+from normgrad.matrices.foreign_jax import sparse_of_jax
+from normgrad.matrices.foreign_scipy import sparse_of_scipy
+from normgrad.matrices.foreign_torch import sparse_of_torch
 
 __all__ = ["as_matrix"]
+
+_TABLE = {
+    "scipy.sparse": sparse_of_scipy,
+    "torch": sparse_of_torch,
+    "jax.experimental.sparse": sparse_of_jax,
+}
+"""Library, and what makes a matrix type of its objects or None; none is imported here."""
 
 
 def as_matrix(x: Any) -> Matrix | None:
     """Return x as a matrix type, or None if it is no matrix with structure."""
-    return x if isinstance(x, Matrix) else None
+    if isinstance(x, Matrix):
+        return x
+    for library, convert in _TABLE.items():
+        if library in sys.modules:
+            matrix = convert(x)
+            if matrix is not None:
+                return matrix
+    return None
