@@ -30,6 +30,7 @@ from normgrad.matrices import (
     LowRank,
     Matrix,
     Operator,
+    Sparse,
     Sum,
 )
 from normgrad.norms import (
@@ -64,6 +65,7 @@ __all__ = [
     "Operator",
     "OrderError",
     "Schatten",
+    "Sparse",
     "Spectral",
     "SpectralFunction",
     "Squared",

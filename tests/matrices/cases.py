@@ -78,6 +78,18 @@ def _diagonal(m: int, n: int) -> Callable[..., Any]:
     return dense
 
 
+def _sparse(rows: list[int], columns: list[int], m: int, n: int) -> tuple[Any, Any]:
+    """Return what makes the matrix type, and what makes the array."""
+
+    def dense(values: Any) -> Any:
+        A = np.zeros((m, n), dtype=values.dtype)
+        for i, j, x in zip(rows, columns, values, strict=True):
+            A[i, j] = x
+        return A
+
+    return lambda values: normgrad.Sparse(values, (rows, columns), (m, n)), dense
+
+
 def _blocks(*blocks: Any) -> Any:
     m, n = sum(b.shape[0] for b in blocks), sum(b.shape[1] for b in blocks)
     A, i, j = np.zeros((m, n), dtype=np.result_type(*blocks)), 0, 0
@@ -131,7 +143,28 @@ def _cases() -> list[Case]:
         name = f"{padding} convolution, {name}"
         return Case(name, make, _convolution(grid, padding), (kernel,))
 
+    sparse = _sparse([0, 3, 1, 0, 2, 4], [1, 0, 2, 0, 3, 2], 5, 4)
+    tied = _sparse([0, 1, 2, 2], [0, 1, 2, 0], 4, 3)
     return [
+        Case("sparse", *sparse, (normal(6),)),
+        Case("sparse, complex", *sparse, (complex_(6),)),
+        Case("sparse, a stored zero", *sparse, (np.array([1.0, 0.0, -2.0, 3.0, 0.5, 1.0]),)),
+        Case("sparse, tied", *tied, (np.array([2.0, -2.0, 1.0, 1.0]),)),
+        Case("sparse, fewer values than rows", *_sparse([2, 0], [0, 1], 3, 3), (normal(2),)),
+        Case(
+            "sparse and low rank",
+            lambda x, a, b: low_rank(a, b) + sparse[0](x),
+            lambda x, a, b: a @ b + sparse[1](x),
+            (normal(6), normal(5, 2), normal(2, 4)),
+            direct=False,
+        ),
+        Case(
+            "multiple of a sparse transpose",
+            lambda x: -2.0 * sparse[0](x).T,
+            lambda x: -2.0 * sparse[1](x).T,
+            (normal(6),),
+            direct=False,
+        ),
         Case("diagonal", square, _diagonal(4, 4), (np.array([1.0, -3.0, 2.0, 0.5]),)),
         Case("diagonal, tied", square, _diagonal(3, 3), (np.array([2.0, -2.0, 1.0]),)),
         Case("diagonal, zero entry", square, _diagonal(3, 3), (np.array([2.0, 0.0, 1.0]),)),

@@ -41,6 +41,7 @@ from normgrad.arithmetic.scaling import (
     shift,
     within_safe_range,
 )
+from normgrad.arithmetic.scatter import sums_at
 from normgrad.arithmetic.sums import absolute_sum, frobenius
 from normgrad.arithmetic.transforms import TRANSFORMS, Transforms, library_of, mapped
 
@@ -91,6 +92,7 @@ __all__ = [
     "shift",
     "single",
     "sometimes",
+    "sums_at",
     "times",
     "vector_norm",
     "when",

@@ -40,6 +40,14 @@ class NormRule(Rule):
         """Whether the rule holds for arrays of every library, and may be compiled once for all."""
         return True
 
+    def split(self) -> tuple[tuple[Array, ...], "NormRule"]:
+        """Return the traced arrays that the rule holds, and the rule without them."""
+        return (), self
+
+    def joined(self, arrays: tuple[Array, ...]) -> "NormRule":
+        """Return what `split` took apart, with these arrays."""
+        return self
+
     @abstractmethod
     def settled(self, A: Array) -> "NormRule":
         """Return this rule with every choice made that depends on the entries of A."""

@@ -10,7 +10,7 @@ where G and D are gradient and second derivative in the space of matrices. How t
 forming a matrix is what differs between structures: `normgrad.calculus.structures`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, final
 
 from normgrad.arithmetic import Array, namespace, real, shift
@@ -172,6 +172,13 @@ class NormOfStructure(NormRule):
     @property
     def portable(self) -> bool:
         return self.embedding.kind.portable(self.embedding.static)
+
+    def split(self) -> tuple[tuple[Array, ...], "NormOfStructure"]:
+        arrays, embedding = self.embedding.split()
+        return arrays, replace(self, embedding=embedding)
+
+    def joined(self, arrays: tuple[Array, ...]) -> "NormOfStructure":
+        return replace(self, embedding=self.embedding.joined(arrays))
 
     def settled(self, A: Array) -> "NormOfStructure":
         return self

@@ -70,7 +70,7 @@ def _engine_of_one(x: Any) -> Engine:
     hint = ""
     if "sparse" in kind:
         dense = "toarray" if "scipy" in kind else "todense"
-        hint = f"; sparse matrices are not supported yet: x.{dense}() gives a dense one"
+        hint = f"; it takes no sparse matrices of this kind: x.{dense}() gives an array"
     raise TypeError(
         f"expected an array of {', '.join(TABLE)}, or nested lists of numbers; got {kind}{hint}"
     )

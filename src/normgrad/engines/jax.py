@@ -28,6 +28,7 @@ from normgrad.calculus import (
 from normgrad.engines.base import Engine, OrderError
 from normgrad.engines.jax_closure import bind_traced
 from normgrad.factorizations import Columns, Coordinates, Image
+from normgrad.matrices import Embedding
 
 __all__ = ["ENGINE", "JaxEngine"]
 
@@ -36,8 +37,9 @@ jax.tree_util.register_dataclass(Image, ["a", "w"], [])
 jax.tree_util.register_dataclass(Coordinates, ["order", "phase"], ["rows"])
 jax.tree_util.register_dataclass(SpectralDerivative, ["lift", "scaled"], ["degree"])
 jax.tree_util.register_dataclass(EntrywiseDerivative, ["scaled", "value", "G"], ["norm", "tie"])
+jax.tree_util.register_pytree_node(Embedding, Embedding.split, Embedding.joined)
 jax.tree_util.register_dataclass(
-    StructuredDerivative, ["parameters", "state", "scaled"], ["embedding"]
+    StructuredDerivative, ["parameters", "state", "scaled", "embedding"], []
 )
 
 
@@ -60,7 +62,7 @@ def _of_each(rule: NormRule, method: str, x: Array) -> Any:
 
     Mapped instead of its steps, every branch would run, and every loop for the slowest matrix.
     """
-    if not is_traced(x):
+    if not is_traced(x) or not rule.portable:
         return _run(rule, method, x)
     run = jax.custom_batching.custom_vmap(functools.partial(_compiled, rule, method))
 
@@ -152,32 +154,35 @@ def _guard_jvp(primals: Any, tangents: Any) -> Any:
 
 # --- norms ---
 
+# (`traced`: the indices of a sparse matrix that are arguments of a compiled function)
+
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _value(rule: NormRule, x: Array) -> Array:
-    return _of_each(rule, "value", x)
+def _value(rule: NormRule, traced: Any, x: Array) -> Array:
+    return _of_each(rule.joined(traced), "value", x)
 
 
 @_value.defjvp
 def _value_jvp(rule: NormRule, primals: Any, tangents: Any) -> Any:
     value, G = _value_and_gradient(rule, *primals)
-    return value, real_inner(G, *tangents)
+    return value, real_inner(G, tangents[1])
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _value_and_gradient(rule: NormRule, x: Array) -> Any:
-    return _of_each(rule, "value_and_gradient", x)
+def _value_and_gradient(rule: NormRule, traced: Any, x: Array) -> Any:
+    return _of_each(rule.joined(traced), "value_and_gradient", x)
 
 
 @_value_and_gradient.defjvp
 def _value_and_gradient_jvp(rule: NormRule, primals: Any, tangents: Any) -> Any:
-    value, G = _value_and_gradient(rule, *primals)
-    dG = _hessian_product(rule, *primals, *tangents)
-    return (value, G), (real_inner(G, *tangents), dG)
+    (traced, x), (_, E) = primals, tangents
+    value, G = _value_and_gradient(rule, traced, x)
+    dG = _bind(_derivative(rule.joined(traced), x), E)
+    return (value, G), (real_inner(G, E), dG)
 
 
-def _hessian_product(rule: NormRule, x: Array, E: Array) -> Array:
-    return _bind(_run(rule, "derivative", _guard(x)), E)
+def _derivative(rule: NormRule, x: Array) -> Any:
+    return _run(rule, "derivative", _guard(x))
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
@@ -251,17 +256,21 @@ class JaxEngine(Engine):
         return jnp.broadcast_to(jnp.asarray(t, dtype=like.real.dtype), shape)
 
     def value(self, rule: NormRule, x: Array) -> Array:
-        return _value(rule, x)
+        traced, rule = rule.split()
+        return _value(rule, traced, x)
 
     def value_and_gradient(self, rule: NormRule, x: Array) -> tuple[Array, Array]:
-        value, G = _value_and_gradient(rule, x)
+        traced, rule = rule.split()
+        value, G = _value_and_gradient(rule, traced, x)
         return value, G
 
     def hessian(self, rule: NormRule, x: Array) -> Callable[[Array], Array]:
-        derivative = _run(rule, "derivative", _guard(x))
+        derivative = _derivative(rule, x)
         return lambda E: _bind(derivative, E)
 
     def linearize(self, rule: NormRule, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+        if not rule.portable:
+            return self.value_and_gradient(rule, x)[1], self.hessian(rule, x)
         _, G, derivative = _linearized(rule, x)
         return G, lambda E: _bind(derivative, E)
 

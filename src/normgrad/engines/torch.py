@@ -39,8 +39,8 @@ class TorchEngine(Engine):
         x = torch.as_tensor(x)
         if x.layout is not torch.strided:
             raise TypeError(
-                f"got a tensor of layout {x.layout}, shape {tuple(x.shape)}; sparse matrices are "
-                "not supported yet: x.to_dense() gives a dense one"
+                f"got a tensor of layout {x.layout}, shape {tuple(x.shape)}; this takes dense "
+                "tensors: x.to_dense() gives one"
             )
         return x
 

@@ -10,6 +10,7 @@ from normgrad.matrices.kronecker import Kronecker
 from normgrad.matrices.low_rank import LowRank
 from normgrad.matrices.operator import Operator
 from normgrad.matrices.recognition import first_not_hermitian, first_off_diagonal
+from normgrad.matrices.sparse import Sparse
 from normgrad.matrices.sums import Dense, Sum, Transpose
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "LowRank",
     "Matrix",
     "Operator",
+    "Sparse",
     "Sum",
     "Transpose",
     "as_matrix",

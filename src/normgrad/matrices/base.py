@@ -11,7 +11,7 @@ import math
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NoReturn, Self
 
 from normgrad.arithmetic import Array, identity, namespace
@@ -88,6 +88,16 @@ class Matrix(ABC):
         """Whether what is static holds neither arrays nor functions of a library."""
         return True
 
+    @classmethod
+    def split(cls, static: Any) -> tuple[tuple[Array, ...], Hashable]:
+        """Return the traced arrays in what is static, and the rest of it."""
+        return (), static
+
+    @classmethod
+    def joined(cls, static: Any, arrays: tuple[Array, ...]) -> Hashable:
+        """Return what `split` took apart, with these arrays."""
+        return static
+
     # --- what a subclass tells ---
 
     @property
@@ -128,6 +138,10 @@ class Matrix(ABC):
     def push(self, direction: "Matrix", V: Array) -> Array:
         """Return ``dA V``, for the derivative dA of the embedding in a direction of parameters."""
         return direction.matmat(V)
+
+    def push_dense(self, direction: "Matrix") -> Array:
+        """Return dA as an array."""
+        return self.push(direction, identity(self.shape[-1], self.model))
 
     def push_adjoint(self, direction: "Matrix", U: Array) -> Array:
         """Return ``dA^H U``."""
@@ -250,6 +264,15 @@ class Embedding:
         )
         return cls(type(A), A.static, shapes)
 
+    def split(self) -> tuple[tuple[Array, ...], "Embedding"]:
+        """Return the traced arrays in what is static, and the embedding without them."""
+        arrays, static = self.kind.split(self.static)
+        return arrays, replace(self, static=static)
+
+    def joined(self, arrays: tuple[Array, ...]) -> "Embedding":
+        """Return what `split` took apart, with these arrays."""
+        return replace(self, static=self.kind.joined(self.static, arrays))
+
     def rows(self, x: Array) -> list[Array]:
         """Return the part of the row that belongs to each parameter, (..., 1, size)."""
         sizes = [math.prod(shape) for shape in self.shapes]
@@ -274,12 +297,17 @@ class Embedding:
 
 @functools.cache
 def _register_jax(kind: type[Matrix]) -> None:
-    """Make a type known to JAX: its parameters are leaves."""
-    sys.modules["jax"].tree_util.register_pytree_node(
-        kind,
-        lambda A: (A.parameters, A.static),
-        lambda static, parameters: kind.build(parameters, static),
-    )
+    """Make a type known to JAX: its parameters are leaves, and its indices if they are traced."""
+
+    def flatten(A: Matrix) -> Any:
+        arrays, static = kind.split(A.static)
+        return (A.parameters, arrays), static
+
+    def unflatten(static: Any, children: Any) -> Matrix:
+        parameters, arrays = children
+        return kind.build(parameters, kind.joined(static, arrays))
+
+    sys.modules["jax"].tree_util.register_pytree_node(kind, flatten, unflatten)
 
 
 @functools.cache

@@ -1,11 +1,13 @@
 """Sums and transposes of matrices of any type."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, ClassVar, final
 
 from normgrad.arithmetic import Array, adjoint, conj, is_complex
 from normgrad.matrices.base import Matrix
 from normgrad.matrices.checks import as_array, check_axes, like_parameter, one_library
+from normgrad.matrices.foreign import as_matrix
 
 __all__ = ["Dense", "Sum", "Transpose"]
 
@@ -45,6 +47,12 @@ class Dense(Matrix):
     def pull_itself(self) -> tuple[Array, ...]:
         return self.parameters
 
+    def dense(self) -> Array:
+        return self.parameters[0]
+
+    def push_dense(self, direction: Matrix) -> Array:
+        return direction.dense()
+
     def given(self) -> Array:
         return self.parameters[0]
 
@@ -54,7 +62,7 @@ class _Composite(Matrix):
 
     scaling: ClassVar = "none"
 
-    @property
+    @cached_property
     def terms(self) -> tuple[Matrix, ...]:
         """Return the matrices that it is made of."""
         return _parts(self.static, self.parameters)
@@ -66,6 +74,26 @@ class _Composite(Matrix):
     @classmethod
     def portable(cls, static: Any) -> bool:
         return all(kind.portable(inner) for kind, inner, _ in static)
+
+    @classmethod
+    def split(cls, static: Any) -> tuple[tuple[Array, ...], Any]:
+        parts = [kind.split(inner) for kind, inner, _ in static]
+        rest = tuple(
+            (kind, left, count, len(arrays))
+            for (kind, _, count), (arrays, left) in zip(static, parts, strict=True)
+        )
+        found = tuple(x for arrays, _ in parts for x in arrays)
+        return (found, rest) if found else ((), static)
+
+    @classmethod
+    def joined(cls, static: Any, arrays: tuple[Array, ...]) -> Any:
+        if not arrays:
+            return static
+        terms, start = [], 0
+        for kind, inner, count, own in static:
+            terms.append((kind, kind.joined(inner, arrays[start : start + own]), count))
+            start += own
+        return tuple(terms)
 
     @property
     def fixed(self) -> bool:
@@ -113,7 +141,7 @@ class Sum(_Composite):
     """
 
     def __init__(self, *terms: Any) -> None:
-        matrices = [t if isinstance(t, Matrix) else Dense(t) for t in terms]
+        matrices = [Dense(t) if (A := as_matrix(t)) is None else A for t in terms]
         if not matrices:
             raise ValueError("a sum needs at least one term; got none")
         flat = [part for t in matrices for part in (t.terms if isinstance(t, Sum) else (t,))]
@@ -143,9 +171,18 @@ class Sum(_Composite):
     def pull_dense(self, G: Array) -> tuple[Array, ...]:
         return tuple(g for term in self.terms for g in term.pull_dense(G))
 
+    def dense(self) -> Array:
+        first, *rest = (term.dense() for term in self.terms)
+        return sum(rest, start=first)
+
     def push(self, direction: Matrix, V: Array) -> Array:
         pairs = zip(self.terms, _parts(self.static, direction.parameters), strict=True)
         first, *rest = (term.push(part, V) for term, part in pairs)
+        return sum(rest, start=first)
+
+    def push_dense(self, direction: Matrix) -> Array:
+        pairs = zip(self.terms, _parts(self.static, direction.parameters), strict=True)
+        first, *rest = (term.push_dense(part) for term, part in pairs)
         return sum(rest, start=first)
 
     def pull_derivative(

@@ -6,6 +6,7 @@ from normgrad.calculus.structures.entire import Eigenvalues, Entire
 from normgrad.calculus.structures.entries import Entries, Singular, Trace
 from normgrad.calculus.structures.factors import Factors
 from normgrad.calculus.structures.kronecker import KroneckerTriplets, ProductOfNorms
+from normgrad.calculus.structures.lines import Lines
 from normgrad.calculus.structures.products import ByProducts
 from normgrad.factorizations import Verdict
 from normgrad.matrices import Matrix
@@ -16,6 +17,7 @@ __all__ = ["TABLE", "choose", "considered"]
 TABLE: tuple[type[Structure], ...] = (
     Singular,
     Entries,
+    Lines,
     Trace,
     Eigenvalues,
     Blocks,

@@ -43,9 +43,8 @@ class _State(NamedTuple):
     G: Array
 
     def apply(self, A: Matrix, direction: Matrix) -> Parts:
-        I = identity(A.shape[-1], self.G)  # noqa: E741
-        parts = A.pull_dense(self.D(A.push(direction, I)))
-        change = A.pull_derivative(direction, self.G, I)
+        parts = A.pull_dense(self.D(A.push_dense(direction)))
+        change = A.pull_derivative(direction, self.G, identity(A.shape[-1], self.G))
         return parts if change is None else tuple(a + b for a, b in zip(parts, change, strict=True))
 
 

@@ -34,7 +34,7 @@ class ByProducts(Structure):
             return Verdict(False, f"the {norm} depends on {triplets} of {k} singular values")
         if len(A.shape) > 2:
             return Verdict(False, "it takes one matrix at a time, not a batch")
-        if k < _SMALLEST:
+        if k < _SMALLEST and Entire.verdict(A, norm).accepted:
             return Verdict(False, f"with {k} singular values a dense factorization is as quick")
         return Verdict(True, f"{triplets} of {k} singular values by products with vectors")
 
