@@ -17,7 +17,7 @@ class Fixed(Matrix):
     """
 
     def __init__(self, matrix: Matrix) -> None:
-        self._set(matrix.parameters, (type(matrix), matrix.static))
+        self.set(matrix.parameters, (type(matrix), matrix.static))
 
     @property
     def matrix(self) -> Matrix:

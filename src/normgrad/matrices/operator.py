@@ -123,7 +123,7 @@ class Operator(Matrix):
         of = replace(of, is_complex="complex" in got)
         if not leaves:
             of, leaves = replace(of, dtype=got), [_placeholder(library, got)]
-        self._set(tuple(leaves), of)
+        self.set(tuple(leaves), of)
 
     @staticmethod
     def jacobian(f: Callable[..., Any], x: Array, params: Any = ()) -> "Operator":

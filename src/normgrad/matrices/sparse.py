@@ -78,7 +78,7 @@ class Sparse(Matrix):
         pattern = Pattern(rows, columns, (m, n))
         if not pattern.distinct:
             raise ValueError("positions must be distinct; got one twice: sum its values before")
-        self._set((values,), pattern)
+        self.set((values,), pattern)
 
     @classmethod
     def portable(cls, static: Any) -> bool:
