@@ -242,9 +242,13 @@ def test_derivatives_at_kinks_are_finite(A: Any, ord: Any, kind: str) -> None:
         assert torch.linalg.norm(gx) <= torch.linalg.norm(W) * (1 + 1e-12)
 
 
-@norms
+@pytest.mark.parametrize(
+    ("engine", "ord"),
+    [(engine, ord) for engine in ("numpy", "torch") for ord in ORDS]
+    + [("jax", "nuc"), ("jax", normgrad.KyFan(2)), ("jax", 1)],
+    ids=str,
+)
 @pytest.mark.parametrize("scale", [1e-200, 1e200, 5e-310])
-@pytest.mark.parametrize("engine", list(ENGINES))
 def test_any_magnitude(engine: str, ord: Any, scale: float) -> None:
     A = np.array([[3.0, 1.0, 0.5], [-1.0, 2.0, 0.0]])
     array = {"torch": torch.from_numpy, "jax": jnp.asarray}.get(engine, np.asarray)
