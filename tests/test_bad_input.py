@@ -122,8 +122,8 @@ WRONG = [
     (lambda: normgrad.prox(A, -1.0, "nuc"), ValueError, "nonnegative number; got -1.0"),
     (lambda: normgrad.prox(A, math.nan, "nuc"), ValueError, "got nan"),
     (lambda: normgrad.prox(A, np.ones(5), "nuc"), ValueError, r"step.*batch.*\(5,\)"),
-    (lambda: normgrad.prox(A, 1.0, 1), NotImplementedError, "'fro', 'nuc' and 2"),
-    (lambda: normgrad.prox(A, 1.0, normgrad.KyFan(2)), NotImplementedError, "'fro', 'nuc' and 2"),
+    (lambda: normgrad.prox(A, 1.0, -2), NotImplementedError, "'fro', 'nuc', 2"),
+    (lambda: normgrad.project(A, 1.0, -1), NotImplementedError, "'fro', 'nuc', 2"),
     (lambda: normgrad.prox(A, "x", "nuc"), TypeError, "step"),
 ]
 

@@ -14,7 +14,17 @@ and 0 elsewhere. The blocks are orthogonal to each other, so the nearest element
 
 from typing import Any
 
-from normgrad.arithmetic import Array, adjoint, conj, divide, identity, namespace, phase, real
+from normgrad.arithmetic import (
+    Array,
+    adjoint,
+    conj,
+    divide,
+    identity,
+    namespace,
+    phase,
+    real,
+    while_loop,
+)
 from normgrad.calculus.by_entries import NormByEntries
 from normgrad.calculus.by_singular_values import NormBySingularValues, Seen, is_empty
 from normgrad.calculus.convex import ProjectionByEntries, ProjectionBySingularValues
@@ -108,12 +118,16 @@ def _of_ky_fan(k: int, at: Seen, g: Array) -> Array:
 def _clipped(e: Array, total: Array, lowest: Array) -> Array:
     """Return ``min(max(e - theta, 0), 1)`` of that total, or less with theta = lowest."""
     xp = namespace(e)
-    low = xp.minimum(lowest, xp.min(e, axis=-1, keepdims=True) - 1) * 0 + lowest
+    low = lowest + 0 * e[..., :1]
     high = xp.maximum(xp.max(e, axis=-1, keepdims=True), low)
-    for _ in range(70):  # bisection: the total falls with theta
+
+    def bisect(state: Any) -> Any:  # the total falls with theta
+        low, high, count = state
         theta = (low + high) / 2
         more = xp.sum(xp.clip(e - theta, 0.0, 1.0), axis=-1, keepdims=True) > total
-        low, high = xp.where(more, theta, low), xp.where(more, high, theta)
+        return xp.where(more, theta, low), xp.where(more, high, theta), count + 1
+
+    _, high, _ = while_loop(lambda state: state[2] < 70, bisect, (low, high, 0))
     return xp.clip(e - high, 0.0, 1.0)
 
 
@@ -152,10 +166,14 @@ def _of_columns(norm: AbsoluteSum, A: Array, g: Array) -> Array:
         return xp.where(active, top, 0.0), xp.where(active, rate, 0.0)
 
     nu = xp.max(xp.where(tied, count - c, -float("inf")), axis=-1, keepdims=True)
-    for _ in range(2 * A.shape[-1] + 40):
+
+    def newton(state: Any) -> Any:
+        nu, count = state
         lam, rate = weights(nu)
         excess = xp.sum(lam, axis=-1, keepdims=True) - 1
-        nu = nu - divide(excess, xp.sum(rate, axis=-1, keepdims=True))
+        return nu - divide(excess, xp.sum(rate, axis=-1, keepdims=True)), count + 1
+
+    nu, _ = while_loop(lambda state: state[1] < 2 * A.shape[-1] + 40, newton, (nu, 0))
     lam = weights(nu)[0]
     Y = sign * lam + (1 - nonzero) * phase(g) * xp.minimum(length, lam)
     ball = ProjectionByEntries(SumOfLargest(-2))
