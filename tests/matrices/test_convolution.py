@@ -166,6 +166,16 @@ def test_a_large_grid_in_single_precision(rng: Any) -> None:
         normgrad.nuclear_norm(make(kernel, (64, 64), "zeros"))
 
 
+def test_singular_values_that_are_nearly_tied() -> None:
+    """The residual stands still for a while: with no other way, that is no reason to give up."""
+    torch.manual_seed(1)
+    kernel = torch.nn.Conv2d(64, 64, 3).weight.detach()
+    single, exact = (
+        normgrad.spectral_norm(make(K, (16, 16), "zeros")) for K in (kernel, kernel.double())
+    )
+    assert float(single) == pytest.approx(float(exact), rel=1e-6)
+
+
 @pytest.mark.parametrize("padding", PADDINGS)
 @pytest.mark.parametrize("ord", ["fro", "nuc", 2, normgrad.Schatten(3)], ids=str)
 def test_scale_and_zero(ord: Any, padding: str, rng: Any) -> None:

@@ -73,6 +73,9 @@ class Problem(NamedTuple):
     tol : float, optional
         The residual, relative to the eigenvalue, at which a vector has converged; rounding
         level by default.
+    patient : bool, optional
+        Whether to use all steps, however slowly the vectors converge: without another way it is
+        better than to give up early.
     """
 
     product: Callable[[Array], Array]
@@ -81,6 +84,7 @@ class Problem(NamedTuple):
     steps: int
     tie: float
     tol: float = 0.0
+    patient: bool = False
 
     @property
     def accuracy(self) -> float:
@@ -203,13 +207,14 @@ def run_from(
         ahead = xp.minimum(0.8 * more + 1, steps)
         exhausted = xp.logical_not(basis.live)  # then the Ritz values are eigenvalues
         status = xp.where((residual <= accuracy) | exhausted, CONVERGED, GOING)
+        left = rows - basis.j
+        hopeless = (steps >= 64) & (0.5 * more > left) & (not problem.patient)
         if reference is not None:
             gap = xp.maximum(1 - theta[0] / scale, 1e-30)
             enough = (certain / xp.sqrt(gap) + 1) / 2
             status = xp.where(steps >= enough, EXCLUDED, status)
             ahead = xp.minimum(ahead, enough - steps + 1)
-        left = rows - basis.j
-        hopeless = (steps >= 64) & (0.5 * more > left)
+            hopeless = hopeless & (enough - steps > left)
         status = xp.where((status == GOING) & (hopeless | (left <= 0)), FAILED, status)
         status = xp.where(steps < wanted, FAILED, status)
         check_at = basis.j + xp.minimum(xp.maximum(integer(ahead), 2), left)

@@ -23,6 +23,9 @@ _LEADING = 1 / 8
 _UNKNOWN = 1e30
 """A trace from which nothing follows, for a matrix of norm about 1."""
 
+_ROOM = 2**25
+"""So many entries the basis may have, if 400 vectors are fewer."""
+
 
 def leading_triplets(A: Matrix, demand: Demand) -> Outcome:
     """Return the leading triplets of A, (m, n), with those tied with the last."""
@@ -46,8 +49,8 @@ def _tall(forth: Product, back: Product, A: Matrix, n: int, demand: Demand) -> O
     def product(v: Array) -> Array:
         return (back(forth(v[:, None]) * scale) * scale)[:, 0]
 
-    steps = min(max(n // 3, 20), n, 400)
-    problem = Problem(product, n, start[:, 0], steps, 2 * demand.tie)
+    steps = min(max(n // 3, 20), n, max(400, _ROOM // n))
+    problem = Problem(product, n, start[:, 0], steps, 2 * demand.tie, patient=True)
     trace = _UNKNOWN if not is_traced(size) else xp.full_like(size, _UNKNOWN)
     found = largest_eigenvectors(problem, trace, demand.triplets)
     rows = found.rows
