@@ -22,8 +22,9 @@ def matrix_norm(
 
     Parameters
     ----------
-    x : (..., m, n) array or nested lists
-        NumPy, HIPS autograd, PyTorch or JAX; real, complex or integer. Never written.
+    x : (..., m, n) array, nested lists, sparse matrix or matrix type
+        NumPy, HIPS autograd, PyTorch or JAX; real, complex or integer. Never written. Sparse:
+        SciPy (every format), PyTorch (COO, CSR, CSC), JAX (BCOO, BCSR); see `Sparse`.
     ord : {"fro", "nuc", 2, -2, 1, -1, inf, -inf} or norm object
         As in `numpy.linalg.matrix_norm`, or `Frobenius()`, `Spectral()`, `Nuclear()`,
         `Schatten(p)`, `KyFan(k)`, each with its tolerances.

@@ -159,12 +159,24 @@ def test_matrix_market(cli, tmp_path, sparse):
     assert float(outcome.facts["value"]) == pytest.approx(float(normgrad.matrix_norm(B, "nuc")))
 
 
-def test_matrix_market_too_large_when_dense(cli, tmp_path):
+def test_large_matrix_market(cli, tmp_path):
     pytest.importorskip("scipy.io")
-    path = tmp_path / "a.mtx"
+    path, dense, sparse = tmp_path / "a.mtx", tmp_path / "g.npy", tmp_path / "g.npz"
     header = "%%MatrixMarket matrix coordinate real general\n"
     path.write_text(header + "1000000 1000000 1\n1 1 2.0\n")
+    outcome = cli("norm", path, "--grad", sparse)
+    assert float(outcome.facts["value"]) == 2
+    assert outcome.facts["note"] == "this is a sparse matrix"
+    assert pytest.importorskip("scipy.sparse").load_npz(sparse).data.tolist() == [1]
+    cli("norm", path, "--grad", dense).says_once("1000000 x 1000000", "GiB")
+    cli("check", path).says_once("1000000 x 1000000", "GiB")
+    cli("norm", path, "--ord", "nuc").says_once("2**25")
+    path.write_text("%%MatrixMarket matrix array real general\n1000000 1000000\n")
     cli("norm", path).says_once("1000000 x 1000000", "GiB")
+
+
+def test_sparse_gradient_of_an_array(cli, saved, tmp_path):
+    cli("norm", saved, "--grad", tmp_path / "g.npz").says_once("no sparse one", ".npy")
 
 
 @pytest.mark.parametrize("format", ["csr", "csc", "coo", "bsr", "dia"])
@@ -173,7 +185,7 @@ def test_sparse_npz(cli, tmp_path, format):
     path = tmp_path / "a.npz"
     sparse.save_npz(path, sparse.coo_array(B).asformat(format))
     outcome = cli("norm", path, "--ord", "nuc")
-    assert float(outcome.facts["value"]) == float(normgrad.matrix_norm(B, "nuc"))
+    assert float(outcome.facts["value"]) == pytest.approx(float(normgrad.matrix_norm(B, "nuc")))
     assert "sparse matrix" in outcome.facts["note"]
 
 
@@ -181,7 +193,8 @@ def test_sparse_npz_with_faults(cli, tmp_path):
     sparse = pytest.importorskip("scipy.sparse")
     large, damaged = tmp_path / "a.npz", tmp_path / "b.npz"
     sparse.save_npz(large, sparse.coo_array(([1.0], ([0], [0])), shape=(10**6, 10**6)))
-    cli("norm", large).says_once("1000000 x 1000000", "GiB")
+    assert float(cli("norm", large).facts["value"]) == 1
+    cli("check", large).says_once("1000000 x 1000000", "GiB")
     matrix = sparse.csr_array(B)
     matrix.indices[0] = 10**6
     sparse.save_npz(damaged, matrix)

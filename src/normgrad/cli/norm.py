@@ -8,7 +8,7 @@ import typer
 from numpy.typing import NDArray
 
 import normgrad
-from normgrad.cli.errors import CommandError, told
+from normgrad.cli.errors import CommandError, needed, told
 from normgrad.cli.files import check_target, count_nonfinite, read, replacing
 from normgrad.cli.options import Axis, Key, Method, Ord, axis_of, ord_of
 from normgrad.cli.output import facts
@@ -27,7 +27,7 @@ File = Annotated[
 ]
 Target = Annotated[
     Path | None,
-    typer.Option("--grad", metavar="OUT.npy", help="Write the gradient there."),
+    typer.Option("--grad", metavar="OUT.npy", help="Write the gradient there; OUT.npz: sparse."),
 ]
 
 
@@ -42,10 +42,13 @@ def norm(
     """Print a norm of the matrix in a file, and how it was computed; write its gradient."""
     which, axes = ord_of(ord), axis_of(axis)
     if grad is not None:
-        check_target("--grad", grad, (".npy",))
+        check_target("--grad", grad, (".npy", ".npz"))
         if grad.resolve() == file.resolve():
             raise CommandError(f"--grad {grad}: is the matrix itself; give another name")
-    x, note = read(file, key)
+    # (an .npy file takes no sparse gradient)
+    x, note = read(file, key, sparse=axes == (-2, -1) and (grad is None or _is_sparse_file(grad)))
+    if grad is not None and _is_sparse_file(grad) and isinstance(x, np.ndarray):
+        raise CommandError(f"--grad {grad}: the matrix is no sparse one; let the name end in .npy")
     with told(f"{file}: "):
         why = normgrad.explain(x, which, axis=axes, method=method)
         if grad is None:
@@ -63,7 +66,10 @@ def norm(
     }
     if grad is not None:
         with replacing(grad) as draft:
-            np.save(draft, gradient)
+            if isinstance(gradient, np.ndarray):
+                np.save(draft, gradient)
+            else:
+                needed("scipy.sparse").save_npz(draft, gradient)
         lines["gradient"] = str(grad)
     notes = [text for text in (note, _warning(*count_nonfinite(x))) if text]
     if notes:
@@ -71,6 +77,10 @@ def norm(
     facts(lines)
     if value.ndim:
         _rows(value)
+
+
+def _is_sparse_file(path: Path) -> bool:
+    return path.suffix.lower() == ".npz"
 
 
 def _warning(nans: int, infinities: int) -> str:

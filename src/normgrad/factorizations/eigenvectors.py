@@ -153,7 +153,7 @@ def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvect
 
         return when(tied, lambda run: _found(search, run, ritz_vectors(problem, run)), leave, run)
 
-    zero = 0 * integer(trace) if is_traced(trace) else 0  # (the trace may be infinite)
+    zero = 0 * integer(xp.minimum(trace, 1.0))  # (the trace may be inf)
     search = _begun(problem, most, zero)
     run = run_from(problem, search, starts[0], wanted)
     X = ritz_vectors(problem, run)

@@ -49,7 +49,7 @@ def _tall(forth: Product, back: Product, A: Matrix, n: int, demand: Demand) -> O
     def product(v: Array) -> Array:
         return (back(forth(v[:, None]) * scale) * scale)[:, 0]
 
-    steps = min(max(n // 3, 20), n, max(400, _ROOM // n))
+    steps = min(max(n // 3, 150), n, max(400, _ROOM // n))
     problem = Problem(product, n, start[:, 0], steps, 2 * demand.tie, patient=True)
     trace = _UNKNOWN if not is_traced(size) else xp.full_like(size, _UNKNOWN)
     found = largest_eigenvectors(problem, trace, demand.triplets)

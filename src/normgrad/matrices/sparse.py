@@ -34,7 +34,14 @@ class Sparse(Matrix):
     Notes
     -----
     The gradient is that of the norm on matrices with this pattern: the entries in the pattern of
-    the subgradient of least norm. A stored zero is part of the pattern.
+    the subgradient of least norm. A stored zero is part of the pattern. Duplicates in sparse
+    arrays of the libraries are added up first, so the gradient has each position once; for
+    format dia the pattern is all of the stored diagonals, for bsr all of the stored blocks. In
+    a `Sum` such a matrix is a term of this type; ``term.given()`` is that of its library.
+
+    What PyTorch's constructors do not differentiate: a second time in values that
+    ``torch.sparse_coo_tensor`` or ``sparse_csr_tensor`` took, in forward mode, and a second time in
+    CSR leaves. Second derivatives in COO leaves, and all of them by this type, work.
 
     Frobenius, 1, -1, inf and -inf cost one pass over the values; the spectral and Ky Fan
     norms some tens of products. For other norms, and for second derivatives of these, the

@@ -1,16 +1,21 @@
-"""Matrices in the Matrix Market format, sparse ones made dense."""
+"""Matrices in the Matrix Market format."""
 
 from pathlib import Path
 
 from normgrad.cli.errors import needed
 from normgrad.cli.files.content import Content
-from normgrad.cli.files.sparse import check_size, dense
+from normgrad.cli.files.sparse import check_size, content
 
 __all__ = ["read_matrix_market"]
 
 
-def read_matrix_market(path: Path) -> Content:
-    """Return the matrix in an .mtx file, dense; `CommandError` if that would be too large."""
+def read_matrix_market(path: Path, sparse: bool = False) -> Content:
+    """Return the matrix in an .mtx file; `CommandError` if it is too large for an array.
+
+    One that is stored by coordinates is made dense unless `sparse`.
+    """
     io = needed("scipy.io")
-    check_size(io.mminfo(path)[:2])
-    return dense(io.mmread(path))
+    rows, columns, _, layout, *_ = io.mminfo(path)
+    if not (sparse and layout == "coordinate"):
+        check_size((rows, columns))
+    return content(io.mmread(path), sparse)

@@ -16,10 +16,10 @@ _SPARSE = {"format", "shape", "data"}
 """What scipy.sparse.save_npz always writes."""
 
 
-def read_numpy_file(path: Path, key: str | None) -> Content:
+def read_numpy_file(path: Path, key: str | None, sparse: bool = False) -> Content:
     """Return the array in an .npy file, or one of those in an .npz file; never unpickles.
 
-    A matrix that scipy.sparse.save_npz wrote is recognised, and made dense.
+    A matrix that scipy.sparse.save_npz wrote is recognised, and made dense unless `sparse`.
     """
     _check_magic(path)
     try:
@@ -29,8 +29,9 @@ def read_numpy_file(path: Path, key: str | None) -> Content:
                 return Content(content)
             with content as archive:
                 if key is None and _SPARSE.issubset(archive.files):
-                    check_size(archive["shape"])
-                    return read_sparse(path)
+                    if not sparse:
+                        check_size(archive["shape"])
+                    return read_sparse(path, sparse)
                 array = archive[_key(list(archive.files), key)]
     except ValueError as error:
         if "pickle" in str(error):

@@ -34,7 +34,7 @@ READERS: dict[str, Callable[[Path], Content]] = {
 _NUMPY = (".npy", ".npz")
 
 
-def read(path: Path, key: str | None = None) -> Content:
+def read(path: Path, key: str | None = None, *, sparse: bool = False) -> Content:
     """Return the array in a file.
 
     Parameters
@@ -43,6 +43,8 @@ def read(path: Path, key: str | None = None) -> Content:
         Its suffix says of what kind the file is.
     key : str, optional
         Which array of an .npz file; needed where it holds several.
+    sparse : bool
+        Whether to keep a sparse matrix sparse.
 
     Returns
     -------
@@ -64,7 +66,12 @@ def read(path: Path, key: str | None = None) -> Content:
     if key is not None and suffix != ".npz":
         raise CommandError(f"{path}: --key is for .npz files; leave it out")
     try:
-        content = read_numpy_file(path, key) if suffix in _NUMPY else READERS[suffix](path)
+        if suffix in _NUMPY:
+            content = read_numpy_file(path, key, sparse)
+        elif suffix == ".mtx":
+            content = read_matrix_market(path, sparse)
+        else:
+            content = READERS[suffix](path)
     except CommandError as error:
         raise CommandError(f"{path}: {error}") from error
     except MemoryError as error:
@@ -81,6 +88,8 @@ def count_nonfinite(x: NDArray[Any]) -> tuple[int, int]:
     """Return how many entries are NaN, and how many infinite."""
     if x.dtype.kind not in "fc":
         return 0, 0
+    if not isinstance(x, np.ndarray):
+        x = x.tocoo().data
     return int(np.isnan(x).sum()), int(np.isinf(x).sum())
 
 

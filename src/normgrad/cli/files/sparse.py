@@ -1,4 +1,4 @@
-"""Sparse matrices, made dense."""
+"""Sparse matrices of SciPy, as they are or made dense."""
 
 import math
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ import numpy as np
 from normgrad.cli.errors import CommandError, needed
 from normgrad.cli.files.content import Content
 
-__all__ = ["LARGEST", "check_size", "dense", "read_sparse"]
+__all__ = ["LARGEST", "check_size", "content", "read_sparse"]
 
 LARGEST = 2**27
 """The most entries that a matrix may have once dense: 1 GiB in float64."""
@@ -27,15 +27,18 @@ def check_size(shape: Iterable[int]) -> None:
         )
 
 
-def dense(matrix: Any) -> Content:
-    """Return a matrix of scipy.sparse as an array; an array as it is."""
+def content(matrix: Any, keep: bool) -> Content:
+    """Return a matrix of scipy.sparse, or an array, as it is; made dense unless `keep`."""
     if not hasattr(matrix, "toarray"):
         return Content(np.asarray(matrix))
     if hasattr(matrix, "check_format"):
         matrix.check_format()  # indices out of bounds would be written to memory
+    if keep:
+        return Content(matrix, "this is a sparse matrix")
+    check_size(matrix.shape)
     return Content(np.asarray(matrix.toarray()), "this is a sparse matrix, here made dense")
 
 
-def read_sparse(path: Path) -> Content:
-    """Return the matrix that scipy.sparse.save_npz wrote; call `check_size` before."""
-    return dense(needed("scipy.sparse").load_npz(path))
+def read_sparse(path: Path, keep: bool) -> Content:
+    """Return the matrix that scipy.sparse.save_npz wrote."""
+    return content(needed("scipy.sparse").load_npz(path), keep)
