@@ -59,6 +59,10 @@ class Operator(Matrix):
     the change of u and v does not count (envelope theorem). Other norms, and all second
     derivatives, form the array, which is limited to 2**25 entries.
 
+    Constants that `matvec` closes over are made outside of the function that ``torch.func`` maps
+    or differentiates, and outside of one that ``jax.grad(jax.jit(...))`` differentiates
+    (``jax.jit(jax.grad(...))`` may hold them): inside, the library takes them for variables.
+
     Without params there is a value in every library, and `value_and_grad` returns the gradient
     in the space of matrices as a `LowRank`. NumPy differentiates no function, so there an
     operator with params has values alone.
@@ -217,6 +221,8 @@ class Operator(Matrix):
     @property
     def model(self) -> Array:
         first = self.parameters[0]
+        if library_of(first) == "autograd":
+            first = sys.modules["autograd.tracer"].getval(first)
         xp, name = namespace(first), precision_of(first.dtype)
         name = complex_of(name) if self.static.is_complex else name
         return xp.zeros((), dtype=getattr(xp, name), device=device(first))
