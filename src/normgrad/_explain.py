@@ -11,6 +11,7 @@ from normgrad.calculus import (
     normalise,
 )
 from normgrad.factorizations import Verdict
+from normgrad.matrices import Fixed
 from normgrad.norms import Norm
 
 __all__ = ["Explanation", "explain_rule"]
@@ -85,7 +86,7 @@ def _explain_structure(rule: NormOfStructure, x: Array) -> Explanation:
         rule.structure(A)  # raises
     structure, verdict = asked[-1]
     account = tuple((s.name, v) for s, v in asked if s.name != "none")
-    kind = f"{rule.embedding.kind.__name__}"
+    kind = type(A.matrix if isinstance(A, Fixed) else A).__name__
     return Explanation(
         rule.norm, A.shape, f"{dtype} {kind}", structure.name, verdict.reason, account
     )

@@ -63,7 +63,7 @@ class StructuredArgument:
         """Return the dtype that holds all parameters."""
         names = {_COMPUTED_IN.get(name, name) for name in self.dtypes}
         double = names & {"float64", "complex128"}
-        if names & {"complex64", "complex128"}:
+        if names & {"complex64", "complex128"} or "complex" in _name(self.matrix.dtype):
             return "complex128" if double else "complex64"
         return "float64" if double else "float32"
 

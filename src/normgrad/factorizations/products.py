@@ -20,8 +20,8 @@ __all__ = ["leading_triplets"]
 Product = Callable[[Array], Array]
 
 _LEADING = 1 / 8
-_UNKNOWN = 1e30
-"""A trace from which nothing follows, for a matrix of norm about 1."""
+_UNKNOWN = 2.0**30
+"""A trace from which nothing follows, for a matrix of norm about 1; it is taken for an int32."""
 
 _ROOM = 2**25
 """So many entries the basis may have, if 400 vectors are fewer."""

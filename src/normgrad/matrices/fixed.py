@@ -59,8 +59,8 @@ class Fixed(Matrix):
     def gradient(self, row: Array) -> LowRank:
         """Return the matrix with the factors that `pull` returned, from their common row."""
         *batch, m, n = self.shape
-        r = row.shape[-1] // (m + n)
+        r = row.shape[-1] // (m + n) if m * n else 0
         xp = namespace(row)
         left = xp.reshape(row[..., : m * r], (*batch, m, r))
-        right = xp.reshape(row[..., m * r :], (*batch, n, r))
+        right = xp.reshape(row[..., m * r : (m + n) * r], (*batch, n, r))
         return LowRank.build((left, adjoint(right)), None)

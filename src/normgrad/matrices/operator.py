@@ -1,14 +1,15 @@
 """Matrices known by a function: what they do to a vector."""
 
+import functools
 import math
 import sys
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from normgrad.arithmetic import Array, device, is_complex, library_of, namespace
+from normgrad.arithmetic import Array, device, is_complex, is_traced, library_of, namespace
 from normgrad.matrices.base import Matrix
 from normgrad.matrices.checks import as_array, one_library
 from normgrad.matrices.functions import LinearMap, Named
@@ -58,6 +59,10 @@ class Operator(Matrix):
     the change of u and v does not count (envelope theorem). Other norms, and all second
     derivatives, form the array, which is limited to 2**25 entries.
 
+    Constants that `matvec` closes over are made outside of the function that ``torch.func`` maps
+    or differentiates, and outside of one that ``jax.grad(jax.jit(...))`` differentiates
+    (``jax.jit(jax.grad(...))`` may hold them): inside, the library takes them for variables.
+
     Without params there is a value in every library, and `value_and_grad` returns the gradient
     in the space of matrices as a `LowRank`. NumPy differentiates no function, so there an
     operator with params has values alone.
@@ -89,13 +94,12 @@ class Operator(Matrix):
         dtype: Any = None,
     ) -> None:
         sizes = _sizes(shape)
-        if not isinstance(params, (tuple, list)):
+        if hasattr(params, "ndim") or isinstance(params, (str, Mapping)):
             raise TypeError(
                 f"params must be a tuple, as in params=(t,); got {type(params).__name__}"
             )
         flat, structure = flatten(tuple(params))
-        leaves = [_leaf(p) for p in flat]
-        one_library(leaves, "params")
+        leaves = _together([_leaf(p) for p in flat])
         if leaves:
             libraries = [library_of(p) for p in leaves]
             library = next((name for name in libraries if name != "numpy"), "numpy")
@@ -217,20 +221,34 @@ class Operator(Matrix):
     @property
     def model(self) -> Array:
         first = self.parameters[0]
+        if library_of(first) == "autograd":
+            first = sys.modules["autograd.tracer"].getval(first)
         xp, name = namespace(first), precision_of(first.dtype)
         name = complex_of(name) if self.static.is_complex else name
         return xp.zeros((), dtype=getattr(xp, name), device=device(first))
 
     def matmat(self, V: Array) -> Array:
-        return self.static.each(self.static.forth, [V], self.parameters).mT
+        return self._product("forth", V)
 
     def rmatmat(self, U: Array) -> Array:
-        return self.static.each(self.static.back, [U], self.parameters).mT
+        return self._product("back", U)
+
+    def _product(self, name: str, V: Array) -> Array:
+        if self.static.library != "jax" or any(map(is_traced, (V, *self.parameters))):
+            return self._of(name, V, *self.parameters)
+        # compiled for this one matrix: the function may close over what has changed by the next
+        kept = vars(self).setdefault("_compiled", {})
+        if name not in kept:
+            kept[name] = sys.modules["jax"].jit(functools.partial(self._of, name))
+        return kept[name](V, *self.parameters)
+
+    def _of(self, name: str, V: Array, *parameters: Array) -> Array:
+        return self.static.each(getattr(self.static, name), [V], parameters).mT
 
     def pull(self, left: Array, right: Array) -> tuple[Array, ...]:
         if self.fixed:
             return tuple(0 * p for p in self.parameters)
-        return self.static.each(self.static.pull, [left, right], self.parameters)
+        return self._as_given(self.static.each(self.static.pull, [left, right], self.parameters))
 
     def pull_derivative(
         self, direction: Matrix, left: Array, right: Array
@@ -238,7 +256,12 @@ class Operator(Matrix):
         if self.fixed:
             return None
         both = self.parameters, direction.parameters
-        return self.static.each(self.static.pull_derivative, [left, right], *both)
+        return self._as_given(self.static.each(self.static.pull_derivative, [left, right], *both))
+
+    def _as_given(self, parts: tuple[Array, ...]) -> tuple[Array, ...]:
+        """Return gradients, complex where a real parameter came in a row with complex ones."""
+        pairs = zip(parts, self.parameters, strict=True)
+        return tuple(g + 0j if is_complex(p) and not is_complex(g) else g for g, p in pairs)
 
     def push(self, direction: Matrix, V: Array) -> Array:
         if self.fixed:
@@ -291,6 +314,16 @@ def _leaf(x: Any) -> Array:
             f"shape {tuple(x.shape)}. Let matvec close over indices, flags and the like"
         )
     return x
+
+
+def _together(leaves: list[Array]) -> list[Array]:
+    """Return params with those of NumPy, or numbers, in the library and place of the others."""
+    one_library(leaves, "params")
+    others = [p for p in leaves if library_of(p) != "numpy"]
+    if not others or library_of(others[0]) == "autograd":
+        return leaves
+    xp, place = namespace(others[0]), device(others[0])
+    return [xp.asarray(p, device=place) if library_of(p) == "numpy" else p for p in leaves]
 
 
 def _precision(leaves: list[Array], dtype: Any) -> str:

@@ -114,7 +114,16 @@ def probed(of: LinearMap, name: str, leaves: Sequence[Array]) -> str:
             error.add_note(f"(raised by matvec, called with {n} zeros of {name} to check it)")
             raise
 
-    y = _CALLS[of.library](f, n, name, leaves)
+    try:
+        y = _CALLS[of.library](f, n, name, leaves)
+    except (RuntimeError, TypeError):
+        if name == complex_of(name):
+            raise
+        try:  # a complex function, of a library that does not promote
+            y, name = _CALLS[of.library](f, n, complex_of(name), leaves), complex_of(name)
+        except Exception as error:
+            first = error.__context__
+            raise error if first is None else first from None
     if tuple(y.shape) != (m,):
         raise ValueError(
             f"matvec must return a vector of shape ({m},) for one of shape ({n},), because the "
