@@ -15,6 +15,7 @@ from normgrad.matrices.operator import Operator
 
 __all__ = ["as_matrix"]
 
+
 def _operator_of_scipy(x: Any) -> Matrix | None:
     if not isinstance(x, sys.modules["scipy.sparse.linalg"].LinearOperator):
         return None
