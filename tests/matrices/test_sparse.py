@@ -167,17 +167,23 @@ def test_jax_second_order_with_traced_indices(ord):
 
 
 def test_jax_vmap():
+    """Over values and over indices that are arguments of a compiled function, to second order."""
     x = bcoo_of()
-    values = jnp.stack([x.data, 2 * x.data, x.data[::-1]])
+    values, E = jnp.stack([x.data, 2 * x.data, x.data[::-1]]), x.data[::-1] ** 2
+    indices = jnp.stack([x.indices, x.indices[::-1], x.indices])
 
-    def norm(v, indices):
-        return normgrad.matrix_norm(jax_sparse.BCOO((v, indices), shape=SHAPE), np.inf)
+    def norm(v, i):
+        return normgrad.matrix_norm(jax_sparse.BCOO((v, i), shape=SHAPE), normgrad.Schatten(3))
 
-    received = jax.jit(jax.vmap(jax.grad(norm), (0, None)))(values, x.indices)
-    expected = [normgrad.grad(array_of(np.asarray(v)), np.inf)[ROWS, COLUMNS] for v in values]
-    np.testing.assert_allclose(received, expected, atol=1e-13)
-    along = lambda v, i: jax.jvp(lambda v: jax.grad(norm)(v, i), (v,), (v,))[1]  # noqa: E731
-    with pytest.raises(NotImplementedError, match="close over the indices"):
-        jax.jit(jax.vmap(along, (0, None)))(values, x.indices)
-    received = jax.jit(jax.vmap(lambda v: along(v, x.indices)))(values)
-    np.testing.assert_allclose(received, np.zeros(values.shape), atol=1e-12)  # (of degree 0)
+    def both(v, i):
+        return jax.jvp(lambda v: jax.grad(norm)(v, i), (v,), (E,))
+
+    for axes, where in (((0, None), x.indices), ((0, 0), indices)):
+        G, dG = jax.jit(jax.vmap(both, axes))(values, where)
+        for k, v in enumerate(values):
+            order = slice(None, None, -1 if axes == (0, 0) and k == 1 else 1)
+            A, D = (array_of(np.asarray(y)[order]) for y in (v, E))
+            expected = normgrad.grad(A, normgrad.Schatten(3))[ROWS, COLUMNS][order]
+            np.testing.assert_allclose(G[k], expected, atol=1e-13)
+            expected = normgrad.hvp(A, D, normgrad.Schatten(3))[ROWS, COLUMNS][order]
+            np.testing.assert_allclose(dG[k], expected, atol=1e-12)

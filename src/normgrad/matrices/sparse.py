@@ -99,11 +99,6 @@ class Sparse(Matrix):
 
     @classmethod
     def joined(cls, static: Any, arrays: tuple[Array, ...]) -> Any:
-        if arrays and getattr(arrays[0], "ndim", 1) != 1:
-            raise NotImplementedError(
-                "jax.vmap over second derivatives at several sparse matrices whose indices are "
-                "traced: let the compiled function close over the indices, or use jax.lax.map"
-            )
         return static.with_indices(*arrays) if arrays else static
 
     @property
