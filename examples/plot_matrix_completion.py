@@ -99,7 +99,7 @@ for fraction in np.geomspace(0.1, 0.001, LEVELS):
 _, X, gap, rank = best
 base = rmse(np.zeros_like(X), hidden)
 print(f"hidden pixels filled with the mean: RMSE {base:.1f} m; completed: {rmse(X, hidden):.1f} m")
-print(f"result: hidden RMSE {rmse(X, hidden):.1f} < {base / 2:.1f}, gap {gap:.1e} < {TOLERANCE}")
+print(f"result: hidden RMSE {rmse(X, hidden):.1f} < {base / 2:.1f}, gap {gap:.1e} <= {TOLERANCE}")
 
 if len(sys.argv) > 1:
     from matplotlib import colormaps
@@ -112,7 +112,7 @@ if len(sys.argv) > 1:
     panels = (
         (elevation, "Elevation"),
         (np.where(known, elevation, np.nan), "Known: half of the pixels"),
-        (mean + X, f"Completed, rank {rank}: {rmse(X, hidden):.0f} m RMSE where hidden"),
+        (mean + X, f"Completed, rank {rank}: {rmse(X, hidden):.1f} m RMSE where hidden"),
     )
     row = figure.subplots(1, 3)
     for axes, (pixels, title) in zip(row, panels, strict=True):

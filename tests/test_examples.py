@@ -11,13 +11,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-CLAIM = re.compile(r"(\S+) ([<>]) ([^\s,;]+)")
+RELATIONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
+CLAIM = re.compile(r"(\S+) ([<>]=?) ([^\s,;]+)")
 
 
 def holds(claim: tuple[str, str, str]) -> bool:
     """Return whether "value < bound", as it was printed, is true."""
     value, relation, bound = claim
-    return {"<": operator.lt, ">": operator.gt}[relation](float(value), float(bound))
+    return RELATIONS[relation](float(value), float(bound))
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def holds(claim: tuple[str, str, str]) -> bool:
         ("result: error 1.2e-3 < 1e-2, gap 1e-5 < 1e-4", [True, True]),
         ("result: error 1.2e-1 < 1e-2", [False]),
         ("result: accuracy nan > 0.5", [False]),
-        ("result: accuracy 0.9 > 0.5, rank 3", [True]),
+        ("result: accuracy 0.9 >= 0.9, rank 3", [True]),
     ],
 )
 def test_claims_are_read_and_held(line: str, expected: list[bool]) -> None:
