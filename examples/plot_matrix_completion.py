@@ -1,4 +1,6 @@
-r"""Matrix completion with a certificate: an elevation map from half of its pixels.
+r"""
+Matrix completion with a certificate: an elevation map from half of its pixels
+==============================================================================
 
 With P the projection on the pixels that are known, nuclear-norm regularisation is to ::
 
@@ -12,11 +14,11 @@ When to stop? The dual problem is to maximise ::
 
     D(R) = <B, R> - ||R||_F^2 / 2   over the R on the known pixels with ||R||_2 <= lam,
 
-where ||.||_2 is the dual norm of the nuclear one. Every such R bounds the minimum from below. The
-residual P(B - X) is the best R at the minimiser; before that it is scaled into the ball, which
-`normgrad.dual_norm` tells how. F(X) - D(R) >= F(X) - min F: the gap is a certificate, where a
-small change between two iterations only says that they were slow. And above ``lam_max``, the dual
-norm of P(B), the minimiser is 0, so that it is where the path of regularisation begins.
+where ``||.||_2`` is the dual norm of the nuclear one. Every such R bounds the minimum from below.
+The residual ``P(B - X)`` is the best R at the minimiser; before that it is scaled into the ball,
+which `normgrad.dual_norm` tells how. ``F(X) - D(R) >= F(X) - min F``: the gap is a certificate,
+where a small change between two iterations only says that they were slow. And above ``lam_max``,
+the dual norm of ``P(B)``, the minimiser is 0: there the path of regularisation begins.
 
 The map is the digital elevation model of the Jacksboro fault that matplotlib ships. lam is chosen
 by a tenth of the pixels, and the error told is that of the 40 % which nothing has seen.
@@ -69,7 +71,11 @@ def complete(
     return X, iteration, gap
 
 
-# ---- the pixels, in three parts: known, for the choice of lam, and hidden
+# %%
+# The pixels
+# ----------
+# In three parts: known, for the choice of lam, and hidden.
+
 with cbook.get_sample_data("jacksboro_fault_dem.npz") as data:
     elevation = data["elevation"][::EVERY, ::EVERY].astype(float)
 draw = np.random.default_rng(0).random(elevation.shape)
@@ -83,7 +89,11 @@ def rmse(X: np.ndarray, where: np.ndarray) -> float:
     return float(np.sqrt(((mean + X - elevation)[where] ** 2).mean()))
 
 
-# ---- the path of regularisation, each level begun at the one before
+# %%
+# The path of regularisation
+# --------------------------
+# Each level is begun at the solution of the one before.
+
 lam_max = float(normgrad.dual_norm(B, "nuc"))
 m, n = elevation.shape
 print(f"{m} x {n} pixels, half of them known; minimiser 0 from lam_max = {lam_max:.0f} on")
@@ -100,6 +110,9 @@ _, X, gap, rank = best
 base = rmse(np.zeros_like(X), hidden)
 print(f"hidden pixels filled with the mean: RMSE {base:.1f} m; completed: {rmse(X, hidden):.1f} m")
 print(f"result: hidden RMSE {rmse(X, hidden):.1f} < {base / 2:.1f}, gap {gap:.1e} <= {TOLERANCE}")
+
+# %%
+# As a picture.
 
 if len(sys.argv) > 1:
     from matplotlib import colormaps

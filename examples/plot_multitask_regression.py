@@ -1,4 +1,6 @@
-r"""Multi-task regression: the lower half of a digit from its upper half.
+r"""
+Multi-task regression: the lower half of a digit from its upper half
+====================================================================
 
 Each of the 32 lower pixels of scikit-learn's digits is a regression on the 32 upper ones. The
 tasks are related, so the matrix W of all coefficients should have low rank, a few features that
@@ -13,7 +15,7 @@ Borwein), halved until f is below its quadratic model. The map is that of the nu
 W is a minimiser if and only if ``-grad f(W) / lam`` is a subgradient of the nuclear norm at W, so
 the iteration stops on `normgrad.subgradient_distance`: lam times it is the least norm of all
 subgradients of the objective at W, which says how far from stationary W is, whatever the last
-step was. At W = 0 the subgradients are the ball of the dual norm: from
+step was. At ``W = 0`` the subgradients are the ball of the dual norm: from
 ``lam_max = dual_norm(grad f(0))`` on the solution is 0, and the path begins there.
 
 The result is set against least squares of the same rank (the ordinary solution, its fitted values
@@ -72,7 +74,11 @@ def fit(
     return W, int(rank), iteration, distance
 
 
-# ---- the halves, centred by the digits trained on
+# %%
+# The halves
+# ----------
+# Centred by the digits trained on.
+
 pixels = load_digits().data / 16.0
 order = np.random.default_rng(0).permutation(len(pixels))
 train, chooser, test = np.split(pixels[order], [TRAINED, TRAINED + CHOOSER])
@@ -86,7 +92,11 @@ def rmse(W: np.ndarray, digits: np.ndarray) -> float:
     return float(np.sqrt(((upper @ W - lower) ** 2).mean()))
 
 
-# ---- the path of regularisation
+# %%
+# The path of regularisation
+# --------------------------
+# Each level is begun at the solution of the one before.
+
 lam_max = float(normgrad.dual_norm(A.T @ B / len(A), "nuc"))
 print(f"{TRAINED} digits to train on, {CHOOSER} to choose lam by, {len(test)} to test")
 print(f"solution 0 from lam_max = {lam_max:.4f} on")
@@ -99,7 +109,11 @@ for fraction in np.geomspace(0.7, 0.01, LEVELS):
     print(f" {rmse(W, chooser):16.4f} {rmse(W, test):12.4f}")
 _, fraction, rank, W, _ = min(path, key=lambda level: level[0])
 
-# ---- least squares, and its fitted values projected on their leading directions
+# %%
+# The rivals
+# ----------
+# Least squares, and its fitted values projected on their leading directions.
+
 full = np.linalg.lstsq(A, B, rcond=None)[0]
 V = np.linalg.svd(A @ full)[2].T
 reduced = [full @ V[:, :k] @ V[:, :k].T for k in range(V.shape[1] + 1)]
@@ -109,6 +123,9 @@ print("test RMSE: mean digit {:.4f}, least squares {:.4f}, ".format(*rivals), en
 print(f"of rank {k} {rivals[2]:.4f}; nuclear norm {error:.4f} at rank {rank}")
 worst = max(level[-1] for level in path)
 print(f"result: RMSE {error:.4f} < {min(rivals):.4f}, distance {worst:.1e} <= {TOLERANCE}")
+
+# %%
+# As a picture.
 
 if len(sys.argv) > 1:
     from matplotlib.figure import Figure

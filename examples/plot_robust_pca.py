@@ -1,4 +1,6 @@
-r"""Robust PCA: a photograph's low-rank part, out of gross corruptions.
+r"""
+Robust PCA: a photograph out of gross corruptions
+=================================================
 
 A matrix D is the sum of one of low rank and one with few entries different from zero. Principal
 component pursuit finds the two by convex minimisation::
@@ -13,10 +15,11 @@ the augmented Lagrangian method of Lin, Chen, Ma, takes turns between the two pr
     S = soft(D - L + Y / mu, lam / mu)             entries made smaller by lam / mu
     Y = Y + mu (D - L - S)
 
-It stops on the duality gap. The dual problem is to maximise <D, Y> over the Y with ||Y||_2 <= 1,
-the dual norm of the nuclear norm, and |Y_ij| <= lam, the dual norm of lam times the entrywise
-one. ADMM's multiplier, scaled into this set, gives a lower bound of the minimum; L and D - L give
-an upper one. Where they agree, L is a minimiser to this accuracy, whatever the algorithm was.
+It stops on the duality gap. The dual problem is to maximise ``<D, Y>`` over the Y with
+``||Y||_2 <= 1``, the ball of the nuclear norm's dual, and ``|Y_ij| <= lam``, the same for lam times
+the entrywise norm. ADMM's multiplier, scaled into both, gives a lower bound of the minimum;
+``L, D - L`` give an upper one. Where they agree, L is a minimiser to this accuracy, whatever the
+algorithm was.
 
 The truth is known here: the best approximation of rank 20 of a photograph that scikit-learn
 ships. A tenth of its pixels are replaced by values between black and white.
@@ -65,7 +68,11 @@ def pursue(D: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
     return L, S, gap
 
 
-# ---- the problem: a truth of known rank, and gross errors at random places
+# %%
+# The problem
+# -----------
+# A truth of known rank, and gross errors at random places.
+
 rng = np.random.default_rng(0)
 photograph = load_sample_image("china.jpg").mean(axis=2)[::EVERY, ::EVERY] / 255.0
 U, s, Vh = np.linalg.svd(photograph, full_matrices=False)
@@ -77,7 +84,11 @@ print(f"{truth.shape[0]} x {truth.shape[1]} pixels, rank {RANK}, {CORRUPTED:.0%}
 print("  iter    objective   relative gap   rank")
 L, S, gap = pursue(D)
 
-# ---- against the truth, and against the best that PCA does without knowing of corruptions
+# %%
+# The result
+# ----------
+# Against the truth, and against the best that PCA does without knowing of corruptions.
+
 U, s, Vh = np.linalg.svd(D, full_matrices=False)
 pca = (U[:, :RANK] * s[:RANK]) @ Vh[:RANK]
 before, plain, after = (np.linalg.norm(x - truth) / np.linalg.norm(truth) for x in (D, pca, L))
@@ -87,6 +98,9 @@ print(f"  corrupted {before:.4f}, truncated SVD {plain:.4f}, robust PCA {after:.
 visible = hit & (np.abs(D - truth) > 2e-2)
 print(f"  corruptions above 0.02 found: {(found & visible).sum()} of {visible.sum()}")
 print(f"result: relative error {after:.1e} < 1e-2, gap {gap:.1e} <= {TOLERANCE}")
+
+# %%
+# As a picture.
 
 if len(sys.argv) > 1:
     from matplotlib.figure import Figure

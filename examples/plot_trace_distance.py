@@ -1,13 +1,15 @@
-r"""Telling quantum states and channels apart: the trace distance, its gradient, its optimum.
+r"""
+Telling quantum states and channels apart: the trace distance
+=============================================================
 
 The trace distance of two density matrices is half a nuclear norm::
 
     T(rho, sigma) = ||rho - sigma||_* / 2 = max { tr P (rho - sigma) : 0 <= P <= I }.
 
-It is the advantage over guessing with which one measurement tells the two apart (Helstrom). The
-gradient of the nuclear norm at ``rho - sigma`` is the sign G of that matrix, and the best
-measurement is ``P = (I + G) / 2``: the subgradient of least norm is 0 on the kernel, where the
-outcome does not matter, so that P tosses a coin there.
+The best measurement P tells the two, equally likely, apart with probability ``(1 + T) / 2``
+(Helstrom). The gradient of the nuclear norm at ``rho - sigma`` is the sign G of that matrix, and
+``P = (I + G) / 2``: the subgradient of least norm is 0 on the kernel, where the outcome does not
+matter, so that P tosses a coin there.
 
 The fidelity ``F = ||sqrt(rho) sqrt(sigma)||_*`` is another nuclear norm, and the two hold each
 other in bounds (Fuchs, van de Graaf), with equality on the right for pure states::
@@ -16,10 +18,10 @@ other in bounds (Fuchs, van de Graaf), with equality on the right for pure state
 
 Two channels are told apart by what they make of an input. Pauli channels with probabilities p and
 q for the four Pauli matrices are best told apart with an input entangled with a second qubit that
-is left alone, to T = ||p - q||_1 / 2; with a single qubit, of Bloch vector n, the most is half the
-largest factor ``(1, 1, -1, -1) . (p - q)`` and its permutations, that shrinks an axis of the ball.
-Gradient ascent in the input, its amplitudes the complex matrix A with the state
-``vec(A) / ||A||_F``, has to find both numbers.
+is left alone, to ``T = ||p - q||_1 / 2``. With a single qubit the most is half the largest of the
+numbers ``|(1, 1, -1, -1) . (p - q)|``, and the same with the signs permuted, which are by how much
+the channels differ in the factors that shrink the axes of the Bloch ball. Gradient ascent in the
+input, its amplitudes a complex matrix A and its state ``vec(A) / ||A||_F``, has to find both.
 
 References
 ----------
@@ -59,7 +61,11 @@ def root(rho: np.ndarray) -> np.ndarray:
     return (V * np.sqrt(np.maximum(w, 0.0))[:, None, :]) @ V.conj().mT
 
 
-# ---- states, with NumPy: distance, best measurement, fidelity; a batch is one call
+# %%
+# States, with NumPy
+# ------------------
+# Distance, best measurement, fidelity; a batch is one call.
+
 pairs, worst_measurement, worst_bound, worst_pure = [], 0.0, 0.0, 0.0
 for d, rank in ((2, 1), (2, 2), (4, 1), (4, 2), (4, 4)):
     rho, sigma = states(PAIRS, d, rank), states(PAIRS, d, rank)
@@ -83,7 +89,11 @@ print(f"  Fuchs and van de Graaf's bounds exceeded by at most {worst_bound:.0e}"
 print(f"  pure states on the upper bound to {worst_pure:.0e}")
 
 
-# ---- a rotated qubit, with JAX: T is half the distance of Bloch vectors, |r| sin(angle / 2)
+# %%
+# A rotated qubit, with JAX
+# -------------------------
+# T is half the distance of the Bloch vectors, ``|r| sin(angle / 2)``.
+
 pauli = jnp.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
 mixed = (pauli[0] + 0.8 * pauli[1]) / 2
 
@@ -103,7 +113,11 @@ for angle in (0.3, 1.1, 2.9):
     print(f"rotated by {angle}: T {T:.6f}, dT/dangle {slope:.6f}")
 
 
-# ---- channels: the input that tells two Pauli channels apart best, alone and entangled
+# %%
+# Channels
+# --------
+# The input that tells two Pauli channels apart best, alone and entangled.
+
 p, q = np.array([0.70, 0.10, 0.12, 0.08]), np.array([0.40, 0.25, 0.22, 0.13])
 signs = np.array([[1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]])
 best = {1: np.abs(signs @ (p - q)).max() / 2, 2: np.abs(p - q).sum() / 2}
@@ -136,6 +150,9 @@ print(
     f"result: measurement {worst_measurement:.1e} < 1e-10, bounds {worst_bound:.1e} < 1e-12, "
     f"slope {error:.1e} < 1e-12, optimum {short:.1e} < 1e-6"
 )
+
+# %%
+# As a picture.
 
 if len(sys.argv) > 1:
     from matplotlib.figure import Figure

@@ -244,8 +244,9 @@ def ritz(problem: Problem, basis: Basis, steps: Any, wanted: int) -> tuple[Any, 
     alpha, beta, library = basis.alpha, basis.beta, namespace(problem.model)
     if is_traced(alpha):  # (XLA on CPUs was seen to stall in loops around LAPACK calls)
         return largest_eigenpairs(alpha, beta, steps, wanted)
-    T = np.zeros((steps, steps))  # its lower triangle, which is what is read
-    T.flat[:: steps + 1], T.flat[steps :: steps + 1] = alpha[:steps], beta[: steps - 1]
+    T = np.zeros((steps, steps))
+    T.flat[:: steps + 1] = alpha[:steps]
+    T.flat[1 :: steps + 1] = T.flat[steps :: steps + 1] = beta[: steps - 1]
     # (by the library of the matrix: two pools of threads would stall each other)
     theta, Y = map(np.asarray, library.linalg.eigh(library.asarray(T)))
     return theta[::-1][:wanted], Y[:, ::-1][:, :wanted]
