@@ -116,19 +116,23 @@ def _of_ky_fan(k: int, at: Seen, g: Array) -> Array:
 
 
 def _clipped(e: Array, total: Array, lowest: Array) -> Array:
-    """Return ``min(max(e - theta, 0), 1)`` of that total, or less with theta = lowest."""
+    """Return ``min(max(e - theta, 0), 1)`` of that total, or less with theta = lowest.
+
+    The sum is piecewise linear in theta, between the ends e and e - 1: it is known at each of
+    them, in descending order, by cumulative sums.
+    """
     xp = namespace(e)
-    low = lowest + 0 * e[..., :1]
-    high = xp.maximum(xp.max(e, axis=-1, keepdims=True), low)
-
-    def bisect(state: Any) -> Any:  # the total falls with theta
-        low, high, count = state
-        theta = (low + high) / 2
-        more = xp.sum(xp.clip(e - theta, 0.0, 1.0), axis=-1, keepdims=True) > total
-        return xp.where(more, theta, low), xp.where(more, high, theta), count + 1
-
-    _, high, _ = while_loop(lambda state: state[2] < 70, bisect, (low, high, 0))
-    return xp.clip(e - high, 0.0, 1.0)
+    one = xp.ones_like(e)
+    ends, turns = xp.concat([e, e - 1], axis=-1), xp.concat([one, -one], axis=-1)
+    order = xp.argsort(ends, axis=-1, descending=True)
+    ends, turns = (xp.take_along_axis(x, order, axis=-1) for x in (ends, turns))
+    rate = xp.cumulative_sum(turns, axis=-1)
+    sums = xp.cumulative_sum(turns * ends, axis=-1) - rate * ends
+    last = xp.sum(xp.astype(sums <= total, xp.int32), axis=-1, keepdims=True) - 1
+    last = xp.maximum(last, xp.zeros_like(last))
+    end, rate, reached = (xp.take_along_axis(x, last, axis=-1) for x in (ends, rate, sums))
+    theta = xp.maximum(end - divide(total - reached, rate), lowest + 0 * end)
+    return xp.clip(e - theta, 0.0, 1.0)
 
 
 def _of_columns(norm: AbsoluteSum, A: Array, g: Array) -> Array:
