@@ -9,29 +9,24 @@ so there the result has a value alone.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, Never, NamedTuple, cast, final
+from typing import Any, NamedTuple, Never, cast, final
 
-from normgrad.arithmetic import Array, adjoint, namespace, read_integer
+from normgrad.arithmetic import Array, adjoint, namespace
 from normgrad.calculus.by_singular_values import SpectralDerivative, ZeroDerivative
 from normgrad.calculus.convex import (
     MapBySingularValues,
-    Oracle,
     ProjectionByEntries,
     ProjectionBySingularValues,
     ProxByEntries,
     ProxBySingularValues,
-    opposite,
 )
-from normgrad.calculus.normalise import normalise, restore
 from normgrad.calculus.rules import Derivative, ProxRule
-from normgrad.calculus.structured import NormOfStructure, Scaled, is_empty
+from normgrad.calculus.structured import Scaled, is_empty
 from normgrad.calculus.structures.base import Parts, State, tolerances_at
 from normgrad.calculus.structures.blocks import BlockState, Merged, factorized
 from normgrad.calculus.structures.entire import Entire
 from normgrad.calculus.structures.factors import spectrum_of
-from normgrad.calculus.structures.products import ByProducts
-from normgrad.calculus.tolerances import snap_to_zero
-from normgrad.factorizations import Columns, Spectrum, thin_svd
+from normgrad.factorizations import Spectrum
 from normgrad.matrices import (
     BlockDiagonal,
     BlockMatrix,
@@ -47,17 +42,17 @@ from normgrad.norms import (
     EntrywiseNorm,
     Frobenius,
     Norm,
-    Nuclear,
-    Proximal,
     Spectral,
     UnitarilyInvariantNorm,
 )
 
 __all__ = [
-    "FactoredOracle",
+    "ONE_BY_ONE",
+    "FactoredMap",
     "MapOfStructure",
     "RowDerivative",
-    "oracle_of_structure",
+    "for_diagonal",
+    "not_unique",
     "projection_of_structure",
     "prox_of_structure",
 ]
@@ -155,9 +150,7 @@ class _ByBlocks(MapOfStructure):
         derivative = RowDerivative(A.parameters, state, self.embedding)
         return SpectralDerivative(derivative, scaled.rows[0].without_matrix(), 0), in_t
 
-    def _lifted(
-        self, A: BlockMatrix, spectra: list[Spectrum], g: list[Array], x: Array
-    ) -> Array:
+    def _lifted(self, A: BlockMatrix, spectra: list[Spectrum], g: list[Array], x: Array) -> Array:
         lifts = [spectrum.lift(part) for spectrum, part in zip(spectra, g, strict=True)]
         return self.row(A.pull_blocks(lifts), x)
 
@@ -195,7 +188,7 @@ class _Pulled(NamedTuple):
 
 @final
 @dataclass(frozen=True)
-class _ByFactors(MapOfStructure):
+class FactoredMap(MapOfStructure):
     """``U diag(g) V^H`` as ``(U diag(sqrt g)) (diag(sqrt g) V^H)``, for triplets of factors."""
 
     rule: MapBySingularValues
@@ -214,66 +207,11 @@ class _ByFactors(MapOfStructure):
         return scaled.restored(xp.where(same[..., None, None], own, P), self.embedding)
 
     def derivative(self, x: Array, t: Array) -> Never:
-        raise _not_unique("the proximal map or projection of a LowRank")
+        raise not_unique("the proximal map or projection of a LowRank")
 
 
-@final
-@dataclass(frozen=True)
-class FactoredOracle(MapOfStructure):
-    """``argmin Re<z, A>`` over ``||z|| <= t``, in factors; `rule` is the dual norm.
-
-    The row has the entries of `left`, (..., m, r), and those of `right`, (..., r, n).
-    """
-
-    rule: UnitarilyInvariantNorm
-
-    def prox(self, x: Array, t: Array) -> Array:
-        xp, batch = namespace(x), tuple(x.shape[:-2])
-        if is_empty(self.embedding, x):
-            m, n = self.at(x).shape[-2:]
-            return xp.zeros((*batch, 1, m + n), dtype=x.dtype)
-        scaled = Scaled.of(self.embedding, x, self.rule)
-        A = scaled.matrix(self.embedding)
-        left, right = self._factors(A)
-        left = opposite(t)[..., None, None] * left
-        rows = [xp.reshape(factor, (*batch, 1, -1)) for factor in (left, adjoint(right))]
-        return scaled.marked(xp.concat(rows, axis=-1))
-
-    def _factors(self, A: Matrix) -> tuple[Array, Array]:
-        """Return the factors of the gradient of the dual norm, ``left right^H``."""
-        norm = self.rule
-        if isinstance(A, LowRank):
-            return self._lifted(A, spectrum_of(A))
-        if ByProducts.verdict(A, norm).accepted:
-            found = ByProducts(norm).in_factors(A)
-            if found is not None:
-                return found[1:]
-        verdict = Entire.verdict(A, norm)
-        if not verdict.accepted:
-            raise ValueError(
-                f"there is no way to the linear minimiser for a {type(A).__name__} of shape "
-                f"{A.shape}: {verdict.reason}"
-            )
-        scaled = normalise(A.dense())
-        U, s, Vh = thin_svd(cast(Array, scaled.matrix))
-        left, right = self._lifted(A, Spectrum(Columns(U), s, Columns(adjoint(Vh))))
-        return restore(left, (scaled, 0)), right
-
-    def _lifted(self, A: Matrix, spectrum: Spectrum) -> tuple[Array, Array]:
-        tol = tolerances_at(self.rule, A)
-        mu = self.rule.slope(snap_to_zero(spectrum.s, tol), tol.tie)
-        xp, k = namespace(mu), mu.shape[-1]
-        # (triplets after the last nonzero mu are left out, where that is seen)
-        used = xp.any(xp.reshape(mu, (-1, k)) != 0, axis=0)
-        unused = read_integer(xp.argmax(xp.flip(xp.astype(used, xp.int8)))) or 0
-        one = xp.ones_like(mu)
-        return spectrum.u.scaled(mu)[..., : k - unused], spectrum.v.scaled(one)[..., : k - unused]
-
-    def derivative(self, x: Array, t: Array) -> Never:
-        raise _not_unique("the linear minimiser as a LowRank")
-
-
-def _not_unique(what: str) -> NotImplementedError:
+def not_unique(what: str) -> NotImplementedError:
+    """Return the error for the derivative of factors."""
     return NotImplementedError(
         f"{what} is not differentiable, because its factors are not unique; to differentiate, "
         "pass the matrix as an array, x.dense()"
@@ -305,16 +243,14 @@ def prox_of_structure(A: Matrix, embedding: Embedding, norm: Norm) -> ProxRule:
 
 def projection_of_structure(A: Matrix, embedding: Embedding, norm: Norm) -> ProxRule:
     """Return the rule for the projection on the balls of a norm at matrices of a type."""
-    return _map(
-        A, embedding, norm, ProjectionByEntries, ProjectionBySingularValues, "projection"
-    )
+    return _map(A, embedding, norm, ProjectionByEntries, ProjectionBySingularValues, "projection")
 
 
 def _map(
     A: Matrix, embedding: Embedding, norm: Norm, by_entries: Any, by_values: Any, what: str
 ) -> ProxRule:
-    norm = _for_diagonal(A, norm)
-    if isinstance(norm, Frobenius) and isinstance(A, (*_ONE_BY_ONE, HermitianMatrix)):
+    norm = for_diagonal(A, norm)
+    if isinstance(norm, Frobenius) and isinstance(A, (*ONE_BY_ONE, HermitianMatrix)):
         rule: ProxRule = by_entries(norm)  # the row has the norm of the matrix
         return rule
     if isinstance(norm, UnitarilyInvariantNorm):
@@ -323,8 +259,8 @@ def _map(
         if isinstance(A, HermitianMatrix):
             return _ByArray(by_values(norm, "hermitian", verified=True), embedding)
         if isinstance(A, LowRank):
-            return _ByFactors(by_values(norm), embedding)
-    elif isinstance(A, _ONE_BY_ONE) and isinstance(norm, EntrywiseNorm):
+            return FactoredMap(by_values(norm), embedding)
+    elif isinstance(A, ONE_BY_ONE) and isinstance(norm, EntrywiseNorm):
         _check_size(A, norm)
         return _ByArray(by_entries(norm), embedding)
     raise TypeError(
@@ -335,30 +271,11 @@ def _map(
     )
 
 
-def oracle_of_structure(A: Matrix, embedding: Embedding, norm: Norm, method: str) -> ProxRule:
-    """Return the rule for the linear minimiser over the balls of a norm, for a type."""
-    norm = _for_diagonal(A, norm)
-    dual, invariant = norm.dual(), isinstance(norm, UnitarilyInvariantNorm)
-    one_by_one = isinstance(A, _ONE_BY_ONE) and isinstance(norm, EntrywiseNorm)
-    if one_by_one or (invariant and isinstance(A, (Diagonal, BlockDiagonal, HermitianMatrix))):
-        return Oracle(NormOfStructure(dual, method, embedding))
-    if invariant and (isinstance(A, LowRank) or isinstance(norm, Nuclear)):
-        if method != "auto":
-            raise ValueError(f"method={method!r} is not for a {type(A).__name__}; leave 'auto'")
-        return FactoredOracle(dual, embedding)
-    raise TypeError(
-        f"the linear minimiser over the ball of the {norm} is not available for a "
-        f"{type(A).__name__}. It is for Diagonal and BlockDiagonal; for Hermitian, PSD and LowRank "
-        "with unitarily invariant norms; for Sparse with 'fro', 1 and inf; and for every type with "
-        "'nuc'. Pass the matrix as an array: x.dense()"
-    )
-
-
-_ONE_BY_ONE = (Diagonal, BlockDiagonal, Sparse)
+ONE_BY_ONE = (Diagonal, BlockDiagonal, Sparse)
 """Types whose parameters are entries, at positions where norms of entries leave zeros."""
 
 
-def _for_diagonal(A: Matrix, norm: Norm) -> Norm:
+def for_diagonal(A: Matrix, norm: Norm) -> Norm:
     """Return the spectral norm for what is the same at a diagonal matrix."""
     same = isinstance(A, Diagonal) and isinstance(norm, AbsoluteSum) and norm.largest
     return Spectral() if same else norm
