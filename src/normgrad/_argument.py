@@ -17,6 +17,9 @@ from normgrad.calculus import (
     ProxByEntries,
     ProxBySingularValues,
     ProxRule,
+    oracle_of_structure,
+    projection_of_structure,
+    prox_of_structure,
 )
 from normgrad.engines import Engine, engine_of
 from normgrad.factorizations import check_method
@@ -175,31 +178,43 @@ def norm_rule(argument: Argument | StructuredArgument, ord: Any, method: str) ->
     return argument.norm_rule(_checked(argument, ord), method)
 
 
-def dual_rule(argument: Argument, ord: Any, method: str) -> NormRule:
+def dual_rule(argument: Argument | StructuredArgument, ord: Any, method: str) -> NormRule:
     """Return the rule for the dual of a norm."""
-    return norm_rule(argument, _checked(argument, ord).dual(), method)
+    return argument.norm_rule(_checked(argument, ord).dual(), method)
 
 
-def prox_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
+def prox_rule(argument: Argument | StructuredArgument, ord: Any, method: str) -> ProxRule:
     """Return the rule for the proximal map of a norm."""
-    check_method(method)
     norm = _checked(argument, ord)
-    if isinstance(norm, EntrywiseNorm) and method == "auto":
-        return ProxByEntries(norm)
-    return ProxBySingularValues(_by_singular_values(norm, method), method)
+    if isinstance(argument, StructuredArgument):
+        argument.check_auto(method)
+        return prox_of_structure(argument.matrix, argument.embedding, norm)
+    return _map_rule(ProxByEntries, ProxBySingularValues, norm, method)
 
 
-def projection_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
+def projection_rule(argument: Argument | StructuredArgument, ord: Any, method: str) -> ProxRule:
     """Return the rule for the projection on the balls of a norm."""
-    check_method(method)
     norm = _checked(argument, ord)
-    if isinstance(norm, EntrywiseNorm) and method == "auto":
-        return ProjectionByEntries(norm)
-    return ProjectionBySingularValues(_by_singular_values(norm, method), method)
+    if isinstance(argument, StructuredArgument):
+        argument.check_auto(method)
+        return projection_of_structure(argument.matrix, argument.embedding, norm)
+    return _map_rule(ProjectionByEntries, ProjectionBySingularValues, norm, method)
 
 
-def oracle_rule(argument: Argument, ord: Any, method: str) -> ProxRule:
+def _map_rule(by_entries: Any, by_values: Any, norm: Norm, method: str) -> ProxRule:
+    check_method(method)
+    entries = isinstance(norm, EntrywiseNorm) and method == "auto"
+    rule: ProxRule = (
+        by_entries(norm) if entries else by_values(_by_singular_values(norm, method), method)
+    )
+    return rule
+
+
+def oracle_rule(argument: Argument | StructuredArgument, ord: Any, method: str) -> ProxRule:
     """Return the rule for the minimisers of linear functions over the balls of a norm."""
+    if isinstance(argument, StructuredArgument):
+        norm = _checked(argument, ord)
+        return oracle_of_structure(argument.matrix, argument.embedding, norm, method)
     return Oracle(dual_rule(argument, ord, method))
 
 

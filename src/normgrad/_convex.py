@@ -3,10 +3,19 @@
 from collections.abc import Callable
 from typing import Any
 
-from normgrad._argument import Argument, dual_rule, oracle_rule, projection_rule, prox_rule
+from normgrad._argument import (
+    Argument,
+    argument_of,
+    dual_rule,
+    oracle_rule,
+    projection_rule,
+    prox_rule,
+)
+from normgrad._structured import StructuredArgument
 from normgrad.arithmetic import Array
-from normgrad.calculus import ProxRule
+from normgrad.calculus import FactoredMap, FactoredOracle, ProxRule
 from normgrad.engines import engine_of
+from normgrad.matrices import PSD, Hermitian, as_matrix
 
 __all__ = ["dual_norm", "lmo", "project", "prox"]
 
@@ -24,7 +33,7 @@ def dual_norm(
     Parameters
     ----------
     x, axis, keepdims, method
-        As for `matrix_norm`.
+        As for `matrix_norm`; matrix types, too.
     ord : {"fro", "nuc", 2, 1, inf} or norm object
         The norm whose dual is wanted. Frobenius: itself. Nuclear and spectral: each other.
         ``Schatten(p)``: ``Schatten(p / (p - 1))``. ``KyFan(k)``: ``max(s_1, sum(s) / k)``.
@@ -50,7 +59,7 @@ def dual_norm(
     >>> float(normgrad.dual_norm(np.diag([3.0, 1.0]), "nuc"))
     3.0
     """
-    argument = Argument(x, axis)
+    argument = argument_of(x, axis)
     rule = dual_rule(argument, ord, method)
     return argument.like_value(argument.engine.value(rule, argument.x), keepdims)
 
@@ -62,13 +71,15 @@ def prox(
     *,
     axis: tuple[int, int] = (-2, -1),
     method: str = "auto",
-) -> Array:
+) -> Any:
     r"""Return the proximal point ``argmin_z step ||z|| + ||z - x||_F^2 / 2`` of a norm.
 
     Parameters
     ----------
     x, axis, method
-        As for `matrix_norm`.
+        As for `matrix_norm`. Of the matrix types those that the result keeps: Diagonal and
+        BlockDiagonal; Hermitian, PSD and LowRank for unitarily invariant norms; Sparse for "fro",
+        1 and inf.
     step : float or array that broadcasts to the batch
         Not negative.
     ord : {"fro", "nuc", 2, 1, inf} or norm object
@@ -80,7 +91,7 @@ def prox(
 
     Returns
     -------
-    array of the shape and dtype of `x`
+    array of the shape and dtype of `x`, or matrix of its type
 
     Raises
     ------
@@ -88,6 +99,8 @@ def prox(
         If `step` is a negative number. (In an array, a negative step gives NaN.)
     NotImplementedError
         For other norms.
+    TypeError
+        If the result is no matrix of the type of `x`.
 
     Notes
     -----
@@ -95,7 +108,11 @@ def prox(
     threshold) the derivative is that of the side on which it is removed or kept as it is; at
     step 0 that in x is the identity, and that in step the one for a growing step.
 
-    One SVD, and for Ky Fan k and Schatten p work of the order of k^2 for k singular values.
+    One SVD; and for Ky Fan k work of the order of n^2 for n singular values.
+
+    Diagonal: no factorization. BlockDiagonal: an SVD of each block, whose singular values are
+    mapped together. LowRank: factors of the same shapes, ``U diag(g)^(1/2)`` and
+    ``diag(g)^(1/2) V^H``, in O((m + n) r^2); they are not unique, and so not differentiable.
 
     References
     ----------
@@ -120,13 +137,13 @@ def project(
     *,
     axis: tuple[int, int] = (-2, -1),
     method: str = "auto",
-) -> Array:
+) -> Any:
     r"""Return the nearest matrix, in the Frobenius norm, of norm at most `radius`.
 
     Parameters
     ----------
     x, axis, method
-        As for `matrix_norm`.
+        As for `matrix_norm`; matrix types as for `prox`.
     radius : float or array that broadcasts to the batch
         Not negative.
     ord : {"fro", "nuc", 2, 1, inf} or norm object
@@ -137,7 +154,7 @@ def project(
 
     Returns
     -------
-    array of the shape and dtype of `x`
+    array of the shape and dtype of `x`, or matrix of its type
         ``x`` itself, bit by bit, inside of the ball; else of norm `radius` up to rounding.
 
     Raises
@@ -146,6 +163,8 @@ def project(
         If `radius` is a negative number. (In an array, a negative radius gives NaN.)
     NotImplementedError
         For other norms.
+    TypeError
+        If the result is no matrix of the type of `x`.
 
     Notes
     -----
@@ -176,13 +195,14 @@ def lmo(
     *,
     axis: tuple[int, int] = (-2, -1),
     method: str = "auto",
-) -> Array:
+) -> Any:
     r"""Return ``argmin Re<z, x>`` over ``||z|| <= radius``: the linear minimisation oracle.
 
     Parameters
     ----------
     x, axis, method
         As for `matrix_norm`. In the Frank-Wolfe method, x is the gradient of the objective.
+        Matrix types as for `prox`, and every one for "nuc".
     radius : float or array that broadcasts to the batch
         Not negative.
     ord : {"fro", "nuc", 2, 1, inf} or norm object
@@ -191,9 +211,10 @@ def lmo(
 
     Returns
     -------
-    array of the shape and dtype of `x`
-        Where there are several minimisers, the one of least Frobenius norm: 0 at ``x = 0``, and
-        the mean over a tie. ``Re<z, x> = -radius dual_norm(x, ord)``.
+    array of the shape and dtype of `x`, or matrix of its type
+        For "nuc" a LowRank, ``-r u_1 v_1^H``, where the type has no such matrices; Hermitian
+        where x is PSD. Where there are several minimisers, the one of least Frobenius norm: 0 at
+        ``x = 0``, and the mean over a tie. ``Re<z, x> = -radius dual_norm(x, ord)``.
 
     Raises
     ------
@@ -205,8 +226,9 @@ def lmo(
     Notes
     -----
     Differentiable once, in x (along the matrices of the same rank and the same ties, like the
-    second derivative of a norm) and in radius. For the nuclear norm of a large matrix, one pair
-    of singular vectors by Lanczos' method; see `explain`.
+    second derivative of a norm) and in radius; a LowRank is not. For the nuclear norm of a large
+    matrix, one pair of singular vectors by Lanczos' method, so for a sparse matrix or an operator
+    by products with vectors alone; see `explain`.
 
     References
     ----------
@@ -219,21 +241,28 @@ def lmo(
     array([[-2., -0.],
            [-0., -0.]])
     """
+    if isinstance(x, PSD):  # the minimiser is Hermitian alone
+        x = Hermitian.build(x.parameters, x.static)
     return _mapped(oracle_rule, "radius", x, radius, ord, axis, method)
 
 
 def _mapped(
-    rule_of: Callable[[Argument, Any, str], ProxRule],
+    rule_of: Callable[[Any, Any, str], ProxRule],
     name: str,
     x: Any,
     t: Any,
     ord: Any,
     axis: Any,
     method: str,
-) -> Array:
+) -> Any:
     """Return the image of x under the map with the parameter t, which is called `name`."""
     _check_number(name, t)
-    argument = Argument(x, axis, engine_of(x, t))
+    A = as_matrix(x)
+    argument = (
+        Argument(x, axis, engine_of(x, t))
+        if A is None
+        else StructuredArgument(A, axis, engine_of(*A.parameters, t))
+    )
     rule = rule_of(argument, ord, method)
     batch = tuple(argument.x.shape[:-2])
     shape = () if isinstance(t, (int, float)) else tuple(getattr(t, "shape", ()))
@@ -246,7 +275,10 @@ def _mapped(
             f"got shape {shape}"
         )
     t = argument.engine.number(t, argument.x, batch)
-    return argument.like_matrix(argument.engine.prox(rule, argument.x, t))
+    P = argument.engine.prox(rule, argument.x, t)
+    if isinstance(rule, (FactoredMap, FactoredOracle)) and isinstance(argument, StructuredArgument):
+        return argument.as_factors(P)
+    return argument.like_matrix(P)
 
 
 def _check_number(name: str, t: Any) -> None:

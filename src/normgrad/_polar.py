@@ -3,20 +3,21 @@
 from typing import Any
 
 from normgrad._argument import Argument, norm_rule
-from normgrad.arithmetic import Array
+from normgrad._convex import lmo
 from normgrad.calculus import NormRule, PolarByIteration
+from normgrad.matrices import PSD, as_matrix
 from normgrad.norms import Nuclear
 
 __all__ = ["polar"]
 
 
-def polar(x: Any, method: str = "auto", *, axis: tuple[int, int] = (-2, -1)) -> Array:
+def polar(x: Any, method: str = "auto", *, axis: tuple[int, int] = (-2, -1)) -> Any:
     r"""Return the polar factor ``U_r V_r^H``, the nearest partial isometry of the same range.
 
     Parameters
     ----------
     x, axis
-        As for `matrix_norm`.
+        As for `matrix_norm`. Of the matrix types: Diagonal, BlockDiagonal, Hermitian, PSD, LowRank.
     method : str
         "auto", or a factorization named by `explain`: by singular values. "iteration": by
         matrix products alone (odd polynomials of degree 5, each the best for where the singular
@@ -24,7 +25,7 @@ def polar(x: Any, method: str = "auto", *, axis: tuple[int, int] = (-2, -1)) -> 
 
     Returns
     -------
-    array of the shape and dtype of `x`
+    array of the shape and dtype of `x`, or matrix of its type
         The gradient of the nuclear norm. With orthonormal columns, or rows if x is wide, if x
         has full rank; else the sum over the nonzero singular values.
 
@@ -35,8 +36,8 @@ def polar(x: Any, method: str = "auto", *, axis: tuple[int, int] = (-2, -1)) -> 
     batch that fails, as one that is rank deficient does, gets the factor by singular values
     (also in a compiled function). float16 and bfloat16 are computed in float32.
 
-    Differentiable once, along the matrices of the same rank. The derivative takes singular
-    values, whatever the method.
+    Differentiable once, along the matrices of the same rank; as a LowRank, not at all. The
+    derivative takes singular values, whatever the method.
 
     References
     ----------
@@ -50,6 +51,10 @@ def polar(x: Any, method: str = "auto", *, axis: tuple[int, int] = (-2, -1)) -> 
     array([[ 0.,  1.],
            [-1.,  0.]])
     """
+    A = as_matrix(x)
+    if A is not None:
+        P = -lmo(A, 1.0, 2, axis=axis, method=method)
+        return PSD.build(P.parameters, P.static) if isinstance(A, PSD) else P
     argument = Argument(x, axis)
     rule: NormRule = PolarByIteration(Nuclear())
     if method != "iteration":

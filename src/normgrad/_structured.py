@@ -6,7 +6,7 @@ from typing import Any
 from normgrad.arithmetic import Array
 from normgrad.calculus import NormOfStructure, NormRule
 from normgrad.engines import Engine, engine_of
-from normgrad.matrices import Embedding, Fixed, Matrix
+from normgrad.matrices import Embedding, Fixed, LowRank, Matrix
 from normgrad.norms import Norm
 
 __all__ = ["StructuredArgument"]
@@ -70,10 +70,21 @@ class StructuredArgument:
     def norm_rule(self, norm: Norm, method: str) -> NormRule:
         return NormOfStructure(norm, method, self.embedding)
 
+    def check_auto(self, method: str) -> None:
+        """Raise ValueError if a way is named where the type has only one."""
+        if method != "auto":
+            raise ValueError(
+                f"method={method!r} is for arrays; a {type(self.matrix).__name__} has one way to "
+                "its proximal maps and projections, 'auto'"
+            )
+
     def like_value(self, value: Array, keepdims: bool = False) -> Array:
         """Cast a number per matrix to the precision of the parameters."""
         if keepdims:
             value = self.engine.reshape(value, (*value.shape, 1, 1))
+        return self._rounded(value)
+
+    def _rounded(self, value: Array) -> Array:
         half = set(self.dtypes) & set(_COMPUTED_IN)
         return self.engine.astype(value, self.dtypes[0]) if half == set(self.dtypes) else value
 
@@ -90,6 +101,14 @@ class StructuredArgument:
             parts.append(self.engine.astype(part, dtype))
             start = stop
         return self.matrix.replace(tuple(parts)).given()
+
+    def as_factors(self, row: Array) -> LowRank:
+        """Return the matrix with the factors in a row, (m, r) and (r, n)."""
+        m, n = self.shape[-2:]
+        r = row.shape[-1] // (m + n)
+        left = self.engine.reshape(row[..., : m * r], (*self.batch, m, r))
+        right = self.engine.reshape(row[..., m * r :], (*self.batch, r, n))
+        return LowRank.build(tuple(self._rounded(x) for x in (left, right)), None)
 
 
 def _name(dtype: Any) -> str:

@@ -21,6 +21,13 @@ from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.polar import PolarByIteration
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule, Rule
 from normgrad.calculus.structured import NormOfStructure, StructuredDerivative
+from normgrad.calculus.structured_convex import (
+    FactoredMap,
+    RowDerivative,
+    projection_of_structure,
+    prox_of_structure,
+)
+from normgrad.calculus.structured_oracle import FactoredOracle, oracle_of_structure
 from normgrad.calculus.structures import considered
 from normgrad.calculus.subdifferential import nearest_subgradient
 from normgrad.calculus.tolerances import Tolerances, tolerances
@@ -28,6 +35,8 @@ from normgrad.calculus.tolerances import Tolerances, tolerances
 __all__ = [
     "Derivative",
     "EntrywiseDerivative",
+    "FactoredMap",
+    "FactoredOracle",
     "LiftDerivative",
     "NormByEntries",
     "NormBySingularValues",
@@ -41,6 +50,7 @@ __all__ = [
     "ProxByEntries",
     "ProxBySingularValues",
     "ProxRule",
+    "RowDerivative",
     "Rule",
     "SpectralDerivative",
     "StructuredDerivative",
@@ -51,6 +61,9 @@ __all__ = [
     "lift",
     "nearest_subgradient",
     "normalise",
+    "oracle_of_structure",
+    "projection_of_structure",
+    "prox_of_structure",
     "rank_after_threshold",
     "restore",
     "rule_of_name",

@@ -18,17 +18,19 @@ from normgrad.calculus.rules import Derivative, NormRule, ProxRule
 from normgrad.norms import EntrywiseNorm, EntrywiseProximal, Nuclear, Proximal
 
 __all__ = [
+    "MapBySingularValues",
     "Oracle",
     "ProjectionByEntries",
     "ProjectionBySingularValues",
     "ProxByEntries",
     "ProxBySingularValues",
+    "opposite",
     "rank_after_threshold",
 ]
 
 
 @dataclass(frozen=True)
-class _MapBySingularValues(BySingularValues, ProxRule):
+class MapBySingularValues(BySingularValues, ProxRule):
     """The lift of a map of singular values."""
 
     def triplets(self, k: int) -> int:
@@ -68,7 +70,7 @@ class _MapBySingularValues(BySingularValues, ProxRule):
 
 @final
 @dataclass(frozen=True)
-class ProxBySingularValues(_MapBySingularValues):
+class ProxBySingularValues(MapBySingularValues):
     """The proximal map of a unitarily invariant norm: the lift of that of its gauge."""
 
     def map(self, s: Array, t: Array) -> tuple[Proximal, Array]:
@@ -77,7 +79,7 @@ class ProxBySingularValues(_MapBySingularValues):
 
 @final
 @dataclass(frozen=True)
-class ProjectionBySingularValues(_MapBySingularValues):
+class ProjectionBySingularValues(MapBySingularValues):
     """The nearest point of a ball, the proximal map of its indicator function; t is the radius."""
 
     def map(self, s: Array, t: Array) -> tuple[Proximal, Array]:
@@ -156,15 +158,26 @@ class Oracle(ProxRule):
     def settled(self, A: Array) -> "Oracle":
         return Oracle(self.dual.settled(A))
 
+    @property
+    def portable(self) -> bool:
+        return self.dual.portable
+
+    def split(self) -> "tuple[tuple[Array, ...], Oracle]":
+        arrays, dual = self.dual.split()
+        return arrays, Oracle(dual)
+
+    def joined(self, arrays: tuple[Array, ...]) -> "Oracle":
+        return Oracle(self.dual.joined(arrays))
+
     def name(self) -> str:
         return type(self).__name__ + "/" + self.dual.name()
 
     def prox(self, A: Array, t: Array) -> Array:
-        return _opposite(t)[..., None, None] * self.dual.value_and_gradient(A)[1]
+        return opposite(t)[..., None, None] * self.dual.value_and_gradient(A)[1]
 
     def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
-        step = _opposite(t * 0 + 1)[..., None, None] * self.dual.value_and_gradient(A)[1]
-        return _Multiple(self.dual.derivative(A), _opposite(t)), step
+        step = opposite(t * 0 + 1)[..., None, None] * self.dual.value_and_gradient(A)[1]
+        return _Multiple(self.dual.derivative(A), opposite(t)), step
 
 
 def rank_after_threshold(A: Array, t: Array) -> Array:
@@ -178,7 +191,7 @@ def rank_after_threshold(A: Array, t: Array) -> Array:
     return xp.sum(xp.astype(s > t[..., None], xp.int64), axis=-1)
 
 
-def _opposite(t: Array) -> Array:
+def opposite(t: Array) -> Array:
     """Return -t, and NaN where t is negative."""
     return namespace(t).where(t >= 0, -t, float("nan"))
 
@@ -188,6 +201,11 @@ class _Multiple(NamedTuple):
 
     derivative: Any
     factor: Array
+
+    @property
+    def portable(self) -> bool:
+        """Whether it may be compiled once for all."""
+        return getattr(self.derivative, "portable", True)
 
     def __call__(self, E: Array) -> Array:
         return self.factor[..., None, None] * self.derivative(E)

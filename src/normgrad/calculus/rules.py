@@ -6,7 +6,7 @@ that a compiled function can be kept for it.
 """
 
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import Protocol, Self
 
 from normgrad.arithmetic import Array
 from normgrad.norms import Norm
@@ -31,22 +31,22 @@ class Rule(ABC):
         """Return a text from which `rule_of_name` makes the same rule again."""
         return type(self).__name__ + "/" + self.method + "/" + self.norm.name()
 
-
-class NormRule(Rule):
-    """A norm, from singular values or from entries."""
-
     @property
     def portable(self) -> bool:
         """Whether the rule holds for arrays of every library, and may be compiled once for all."""
         return True
 
-    def split(self) -> tuple[tuple[Array, ...], "NormRule"]:
+    def split(self) -> tuple[tuple[Array, ...], Self]:
         """Return the traced arrays that the rule holds, and the rule without them."""
         return (), self
 
-    def joined(self, arrays: tuple[Array, ...]) -> "NormRule":
+    def joined(self, arrays: tuple[Array, ...]) -> Self:
         """Return what `split` took apart, with these arrays."""
         return self
+
+
+class NormRule(Rule):
+    """A norm, from singular values or from entries."""
 
     @abstractmethod
     def settled(self, A: Array) -> "NormRule":

@@ -22,16 +22,16 @@ from normgrad.calculus.structures.base import Structure
 from normgrad.matrices import Embedding, Matrix
 from normgrad.norms import Norm
 
-__all__ = ["NormOfStructure", "StructuredDerivative"]
+__all__ = ["NormOfStructure", "Scaled", "StructuredDerivative", "is_empty"]
 
 
-class _Scaled(NamedTuple):
+class Scaled(NamedTuple):
     """Parameters with powers of two taken out, so that ``A = 2**sum(exponents) A_scaled``."""
 
     rows: tuple[Normalised, ...]
 
     @classmethod
-    def of(cls, embedding: Embedding, x: Array, norm: Norm) -> "_Scaled":
+    def of(cls, embedding: Embedding, x: Array, norm: Norm) -> "Scaled":
         scaling = embedding.kind.scaling
         if scaling == "none" or norm.degree != 1:
             return cls((Normalised(x, None, None),))
@@ -43,8 +43,8 @@ class _Scaled(NamedTuple):
             rows = embedding.rows(rows[0])
         return embedding.at(rows)
 
-    def without_matrix(self) -> "_Scaled":
-        return _Scaled(tuple(row.without_matrix() for row in self.rows))
+    def without_matrix(self) -> "Scaled":
+        return Scaled(tuple(row.without_matrix() for row in self.rows))
 
     @property
     def exponent(self) -> Any:
@@ -59,6 +59,20 @@ class _Scaled(NamedTuple):
             if row.size is not None:
                 value = xp.where(xp.isfinite(row.size), value, row.size)
         return value
+
+    def with_step(self, t: Array) -> tuple["Scaled", Array]:
+        """Return this, and a proximal step per matrix scaled like A; see `Normalised`."""
+        first, *rest = self.rows
+        exponent = self.exponent
+        whole = Normalised(None, None if isinstance(exponent, int) else exponent, first.size)
+        whole, t = whole.with_step(t)
+        return Scaled((first._replace(size=whole.size), *rest)), t
+
+    def restored(self, x: Array, embedding: Embedding) -> Array:
+        """Return parameters, as one row, with the powers of two that were taken out."""
+        rows = embedding.rows(x) if len(self.rows) > 1 else [x]
+        parts = [_shifted(part, _exponent(row)) for part, row in zip(rows, self.rows, strict=True)]
+        return self.marked(parts[0] if len(parts) == 1 else namespace(x).concat(parts, axis=-1))
 
     def gradient(self, x: Array, embedding: Embedding, exponent: Any = 0) -> Array:
         """Return a gradient in the parameters, from one at the scaled parameters.
@@ -86,13 +100,13 @@ class _Scaled(NamedTuple):
                 x = xp.where(finite[..., None, None], x, float("nan"))
         return x
 
-    def direction(self, embedding: Embedding, E: Array) -> tuple["_Scaled", Array, Any]:
+    def direction(self, embedding: Embedding, E: Array) -> tuple["Scaled", Array, Any]:
         """Return a direction scaled like the parameters, and by another power of two.
 
         The results: which of its entries are finite, the scaled direction, that power.
         """
         each = len(self.rows) > 1
-        given = _Scaled(tuple(map(normalise, embedding.rows(E) if each else [E])))
+        given = Scaled(tuple(map(normalise, embedding.rows(E) if each else [E])))
         exponents = [
             _exponent(d) - _lead_of(_exponent(row), d)
             for d, row in zip(given.rows, self.rows, strict=True)
@@ -143,7 +157,7 @@ class StructuredDerivative:
 
     parameters: tuple[Array, ...]
     state: Any
-    scaled: _Scaled
+    scaled: Scaled
     embedding: Embedding
 
     @property
@@ -158,6 +172,11 @@ class StructuredDerivative:
         parts = self.state.apply(A, direction)
         x = self.embedding.row(parts, tuple(E.shape[:-2]))
         return given.marked(self.scaled.gradient(x, self.embedding, exponent))
+
+
+def is_empty(embedding: Embedding, x: Array) -> bool:
+    """Whether the matrix with the parameters x has no entries, or no parameters."""
+    return 0 in x.shape or 0 in embedding.at(embedding.rows(x)).shape
 
 
 @final
@@ -187,20 +206,17 @@ class NormOfStructure(NormRule):
         """Return how triplets of A are had."""
         return choose(A, self.norm, self.method)
 
-    def _is_empty(self, x: Array) -> bool:
-        return 0 in x.shape or 0 in self.embedding.at(self.embedding.rows(x)).shape
-
     def value(self, x: Array) -> Array:
-        if self._is_empty(x):
+        if is_empty(self.embedding, x):
             return namespace(x).sum(0 * real(x), axis=(-2, -1))
-        scaled = _Scaled.of(self.embedding, x, self.norm)
+        scaled = Scaled.of(self.embedding, x, self.norm)
         A = scaled.matrix(self.embedding)
         return scaled.value(self.structure(A).value(A))
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
-        if self._is_empty(x):
+        if is_empty(self.embedding, x):
             return self.value(x), namespace(x).zeros_like(x)
-        scaled = _Scaled.of(self.embedding, x, self.norm)
+        scaled = Scaled.of(self.embedding, x, self.norm)
         A = scaled.matrix(self.embedding)
         value, parts = self.structure(A).value_and_gradient(A)
         row = self.embedding.row(parts, tuple(x.shape[:-2]))
@@ -210,9 +226,9 @@ class NormOfStructure(NormRule):
         return (*self.value_and_gradient(x), self.derivative(x))
 
     def derivative(self, x: Array) -> Derivative:
-        if self._is_empty(x):
+        if is_empty(self.embedding, x):
             return ZeroDerivative()
-        scaled = _Scaled.of(self.embedding, x, self.norm)
+        scaled = Scaled.of(self.embedding, x, self.norm)
         A = scaled.matrix(self.embedding)
         state = self.structure(A).derivative(A)
         return StructuredDerivative(A.parameters, state, scaled.without_matrix(), self.embedding)

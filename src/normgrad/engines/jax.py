@@ -20,6 +20,7 @@ from normgrad.calculus import (
     EntrywiseDerivative,
     NormRule,
     ProxRule,
+    RowDerivative,
     Rule,
     SpectralDerivative,
     StructuredDerivative,
@@ -41,6 +42,7 @@ jax.tree_util.register_pytree_node(Embedding, Embedding.split, Embedding.joined)
 jax.tree_util.register_dataclass(
     StructuredDerivative, ["parameters", "state", "scaled", "embedding"], []
 )
+jax.tree_util.register_dataclass(RowDerivative, ["parameters", "state", "embedding"], [])
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
@@ -52,7 +54,7 @@ def _run(rule: Any, method: str, x: Array, *operands: Array) -> Any:
     """Run a method of a rule, compiled, with what depends on known entries decided before."""
     if not is_traced(x):
         rule = rule.settled(x)
-    if isinstance(rule, NormRule) and not rule.portable:
+    if not rule.portable:
         return getattr(rule, method)(x, *operands)
     return _compiled(rule, method, x, *operands)
 
@@ -209,17 +211,17 @@ def _zero_tangent(x: Array) -> Any:
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _prox(rule: ProxRule, x: Array, t: Array) -> Array:
-    return _run(rule, "prox", x, t)
+def _prox(rule: ProxRule, traced: Any, x: Array, t: Array) -> Array:
+    return _run(rule.joined(traced), "prox", x, t)
 
 
 @_prox.defjvp
 def _prox_jvp(rule: ProxRule, primals: Any, tangents: Any) -> Any:
-    E, t_dot = tangents
-    x, t = primals
-    derivative, in_t = _run(rule, "derivative", _guard(x), _guard(t))
+    _, E, t_dot = tangents
+    traced, x, t = primals
+    derivative, in_t = _run(rule.joined(traced), "derivative", _guard(x), _guard(t))
     dP = _bind(derivative, E) + in_t * t_dot[..., None, None]
-    return _prox(rule, x, t), dP
+    return _prox(rule, traced, x, t), dP
 
 
 @final
@@ -281,7 +283,8 @@ class JaxEngine(Engine):
         return f(*map(jax.lax.stop_gradient, arrays))
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
-        return _prox(rule, x, t)
+        traced, rule = rule.split()
+        return _prox(rule, traced, x, t)
 
 
 ENGINE = JaxEngine()

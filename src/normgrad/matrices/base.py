@@ -223,13 +223,15 @@ class Matrix(ABC):
         return self + (-other)
 
     def __rmul__(self, factor: Any) -> "Matrix":
-        """Return the multiple by a number: of the first parameter, which A is linear in."""
+        """Return the multiple by a number: of all parameters, or of the first, as A is linear."""
         if getattr(factor, "ndim", 0):
             raise TypeError(
                 f"a {type(self).__name__} can be multiplied by a number; got an array of shape "
                 f"{tuple(factor.shape)}"
             )
         first, *rest = self.parameters
+        if self.scaling == "together":
+            rest = [factor * other for other in rest]
         return self.replace((factor * first, *rest))
 
     __mul__ = __rmul__

@@ -4,17 +4,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from normgrad.arithmetic import Array, namespace
-from normgrad.norms.differences import step_differences
+from normgrad.norms.differences import each, step_differences
 
-__all__ = ["Curvature", "Differences", "Proximal", "at_all"]
+__all__ = ["Curvature", "Differences", "Proximal"]
 
 
 Differences = Callable[[Array, Array], Array]
-
-
-def at_all(differences: Array) -> Differences:
-    """Return divided differences that are known for all singular values, as a function of them."""
-    return lambda x, g: differences
 
 
 class Curvature(NamedTuple):
@@ -38,7 +33,7 @@ class Curvature(NamedTuple):
         ``h[x_i, x_j] = (g_i - g_j) / (x_i - x_j)``, and ``h'(x_i)`` where ``x_i = x_j``,
         the diagonal included. They must be accurate also for nearly equal arguments:
         `normgrad.norms.differences` has the usual ones. x may have axes between its last and
-        those of s, as of the blocks of a matrix; a proximal map may take x to be s.
+        those of s, as of the blocks of a matrix.
     w : (..., c, k) array
         The couplings, one in each row.
     weight : (..., c) array
@@ -89,25 +84,32 @@ class Proximal(NamedTuple):
     def unless(self, condition: Array, other: "Proximal") -> "Proximal":
         """Return the other map where the condition, (...), holds."""
         xp = namespace(self.step)
-        each = condition[..., None]
+        there = condition[..., None]
         mine, its = self.curvature, other.curvature
+
+        def differences(x: Array, g: Array) -> Array:
+            its_own = each(condition, x)[..., None]
+            return xp.where(its_own, its.differences(x, g), mine.differences(x, g))
+
         curvature = Curvature(
-            xp.where(each, its.g, mine.g),
-            xp.where(each, its.slope, mine.slope),
-            lambda x, g: xp.where(each[..., None], its.differences(x, g), mine.differences(x, g)),
+            xp.where(there, its.g, mine.g),
+            xp.where(there, its.slope, mine.slope),
+            differences,
             xp.concat([mine.w, its.w], axis=-2),
-            xp.concat([xp.where(each, 0.0, mine.weight), xp.where(each, its.weight, 0.0)], axis=-1),
+            xp.concat(
+                [xp.where(there, 0.0, mine.weight), xp.where(there, its.weight, 0.0)], axis=-1
+            ),
         )
-        return Proximal(curvature, xp.where(each, other.step, self.step))
+        return Proximal(curvature, xp.where(there, other.step, self.step))
 
     def _unless(self, condition: Array, s: Array) -> Curvature:
         xp = namespace(s)
-        each = condition[..., None]
+        there = condition[..., None]
         g, slope, differences, w, weight = self.curvature
         return Curvature(
-            xp.where(each, g, s),
-            xp.where(each, slope, 1.0),
-            lambda x, g: xp.where(each[..., None], differences(x, g), 1.0),
-            xp.where(each[..., None], w, 0.0),
-            xp.where(each, weight, 0.0),
+            xp.where(there, g, s),
+            xp.where(there, slope, 1.0),
+            lambda x, g: xp.where(each(condition, x)[..., None], differences(x, g), 1.0),
+            xp.where(there[..., None], w, 0.0),
+            xp.where(there, weight, 0.0),
         )

@@ -6,8 +6,7 @@ from typing import Any, final
 
 from normgrad.arithmetic import Array, divide, machine_epsilon, namespace
 from normgrad.norms.base import Curvature, Norm, Proximal, UnitarilyInvariantNorm
-from normgrad.norms.curvature import at_all
-from normgrad.norms.differences import clip_differences
+from normgrad.norms.differences import clip_differences, each
 from normgrad.norms.nuclear import Nuclear
 
 __all__ = ["DualKyFan", "KyFan"]
@@ -236,7 +235,7 @@ class DualKyFan(UnitarilyInvariantNorm):
         curvature = Curvature(
             xp.where(full > 0, r, free * (e - lower)),
             free,
-            at_all(clip_differences(e, lower[..., 0], upper[..., 0])),
+            lambda x, g: clip_differences(x - each(base[..., 0], x), lower[..., 0], upper[..., 0]),
             free[..., None, :],
             -share,
         )

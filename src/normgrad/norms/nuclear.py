@@ -5,8 +5,7 @@ from typing import final
 
 from normgrad.arithmetic import Array, namespace
 from normgrad.norms.base import Curvature, Norm, Proximal, UnitarilyInvariantNorm
-from normgrad.norms.curvature import at_all
-from normgrad.norms.differences import clip_differences
+from normgrad.norms.differences import clip_differences, each
 from normgrad.norms.spectral import Spectral
 
 __all__ = ["Nuclear"]
@@ -79,10 +78,11 @@ class Nuclear(UnitarilyInvariantNorm):
         delta = xp.min((radius[..., None] + xp.cumulative_sum(d, axis=-1)) / j, axis=-1)
         kept = xp.astype(delta[..., None] >= d, s.dtype)
         share = 1 / xp.sum(kept, axis=-1)
+        infinity = xp.full_like(delta, float("inf"))
         curvature = Curvature(
             kept * (delta[..., None] - d),
             kept,
-            at_all(clip_differences(-d, -delta, xp.full_like(delta, float("inf")))),
+            lambda x, g: clip_differences(x - each(s[..., 0], x), -delta, infinity),
             kept[..., None, :],
             -share[..., None],
         )

@@ -16,7 +16,7 @@ because the conjugate exponent is above 2.
 from typing import Any, NamedTuple
 
 from normgrad.arithmetic import Array, divide, machine_epsilon, namespace, while_loop
-from normgrad.norms.differences import power_differences
+from normgrad.norms.differences import each, power_differences
 
 __all__ = ["PowerPoint", "power_projection", "power_proximal", "vector_p_norm"]
 
@@ -44,15 +44,18 @@ class PowerPoint(NamedTuple):
     multiplier: Array
     p: float
 
-    def growth(self) -> tuple[Array, Array]:
-        """Return derivative and divided differences of ``x -> c x^(p-1) = multiplier n``.
+    def growth(self) -> Array:
+        """Return the derivative of ``x -> c x^(p-1) = multiplier n``.
 
-        Those of the map ``s -> x`` for this c are ``1 / (1 + growth)``.
+        That of the map ``s -> x`` for this c is ``1 / (1 + growth)``.
         """
         rate = self.multiplier / self.norm
-        r = self.x / self.norm
-        slope = rate * divide((self.p - 1) * self.n, r)
-        return slope, rate[..., None] * power_differences(r, self.p - 1)
+        return rate * divide((self.p - 1) * self.n, self.x / self.norm)
+
+    def differences(self, x: Array) -> Array:
+        """Return the divided differences to which `growth` belongs, of x, (..., j)."""
+        rate, norm = (each(y[..., 0], x) for y in (self.multiplier / self.norm, self.norm))
+        return rate[..., None] * power_differences(x / norm, self.p - 1)
 
 
 def vector_p_norm(x: Array, p: float) -> Array:

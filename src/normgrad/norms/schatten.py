@@ -6,7 +6,6 @@ from typing import final
 
 from normgrad.arithmetic import Array, divide, namespace
 from normgrad.norms.base import Curvature, Norm, Proximal, UnitarilyInvariantNorm, set_number
-from normgrad.norms.curvature import at_all
 from normgrad.norms.differences import each, power_differences
 from normgrad.norms.power_balls import power_projection, power_proximal, vector_p_norm
 
@@ -110,62 +109,73 @@ class Schatten(UnitarilyInvariantNorm):
         # H = 1/(1 + growth), N = n^T H n, beta = (p-1) t/phi; 1 - beta N = n^T H x / phi
         xp = namespace(s)
         outside = vector_p_norm(s, self.p / (self.p - 1))[..., 0] > step
-        ratio, factor = _relative(s, step)
+        ratio, factor, unit = _relative(s, step)
         at = power_proximal(ratio, self.p)
-        growth, differences = at.growth()
+        growth = at.growth()
         w = at.n / (1 + growth)
         rest = xp.sum(w * at.x / at.norm, axis=-1, keepdims=True)
-        outside = outside[..., None]
+        beyond = outside[..., None]
         x = xp.where(factor < 1, s - step[..., None] * at.n, step[..., None] * at.x)
+
+        def differences(x: Array, g: Array) -> Array:
+            growth = at.differences(g / each(unit[..., 0], g))
+            return xp.where(each(outside, x)[..., None], 1 / (1 + growth), 0.0)
+
         curvature = Curvature(
-            xp.where(outside, x, 0.0),
-            xp.where(outside, 1 / (1 + growth), 0.0),
-            at_all(xp.where(outside[..., None], 1 / (1 + differences), 0.0)),
-            xp.where(outside, w, 0.0)[..., None, :],
-            xp.where(outside, factor * (self.p - 1) / (at.norm * rest), 0.0),
+            xp.where(beyond, x, 0.0),
+            xp.where(beyond, 1 / (1 + growth), 0.0),
+            differences,
+            xp.where(beyond, w, 0.0)[..., None, :],
+            xp.where(beyond, factor * (self.p - 1) / (at.norm * rest), 0.0),
         )
-        return Proximal(curvature, xp.where(outside, -w / rest, 0.0)).after(step, s)
+        return Proximal(curvature, xp.where(beyond, -w / rest, 0.0)).after(step, s)
 
     def projection(self, s: Array, radius: Array) -> Proximal:
         xp = namespace(s)
-        ratio, factor = _relative(s, radius)
+        ratio, factor, _ = _relative(s, radius)
         if self.p > 2:
             # x + c n(x) = s with ||x|| = r, and J = H - (Hn)(Hn)^T / N
             at = power_projection(ratio, self.p)
-            growth, differences = at.growth()
-            point, slope, differences = at.x, 1 / (1 + growth), 1 / (1 + differences)
+            growth = at.growth()
+            point, slope = at.x, 1 / (1 + growth)
             w = slope * at.n
             rest = xp.sum(w * at.n, axis=-1, keepdims=True)
             weight = 1 / rest
         else:
             # what the proximal map of the dual norm takes away, r n: 1 - J for its J
             at = power_proximal(ratio, self.p / (self.p - 1))
-            growth, differences = at.growth()
-            point, slope, differences = (
-                at.n,
-                growth / (1 + growth),
-                differences / (1 + differences),
-            )
+            growth = at.growth()
+            point, slope = at.n, growth / (1 + growth)
             w = at.n / (1 + growth)
             rest = xp.sum(w * at.x / at.norm, axis=-1, keepdims=True)
             weight = (at.p - 1) / (at.norm * rest)
+
+        def differences(x: Array, g: Array) -> Array:
+            of_point = divide(g, each(radius, g))
+            if self.p > 2:
+                kept = 1 / (1 + at.differences(of_point))
+            else:  # n = (x / ||x||)^(q-1), where (p - 1)(q - 1) = 1
+                growth = at.differences(each(at.norm[..., 0], g) * of_point ** (self.p - 1))
+                kept = growth / (1 + growth)
+            return each(factor[..., 0], x)[..., None] * kept
+
         # the derivative has degree 0 in s and r together, and degree 1 in a small r
         curvature = Curvature(
             radius[..., None] * point,
             factor * slope,
-            at_all(factor[..., None] * differences),
+            differences,
             w[..., None, :],
             -factor * weight,
         )
         return Proximal(curvature, w / rest)
 
 
-def _relative(s: Array, t: Array) -> tuple[Array, Array]:
-    """Return ``factor s/t``, and the factor, 1 unless s/t is so large that the limit is reached.
+def _relative(s: Array, t: Array) -> tuple[Array, Array, Array]:
+    """Return ``s/unit``, ``t/unit``, and the unit: t, unless s/t is so large that the limit is had.
 
     For the limit of small t, which the results have to all digits then.
     """
     xp = namespace(s)
     unit = xp.maximum(t[..., None], s[..., :1] * 2.0**-80)
     unit = xp.where(unit > 0, unit, 1.0)
-    return s / unit, t[..., None] / unit
+    return s / unit, t[..., None] / unit, unit

@@ -30,9 +30,9 @@ from normgrad.calculus.structures.base import Parts, Structure, tolerances_at
 from normgrad.calculus.tolerances import Tolerances, snap_to_zero
 from normgrad.factorizations import Columns, Demand, Spectrum, Verdict, decompose
 from normgrad.matrices import BlockMatrix, Matrix
-from normgrad.norms import Norm, UnitarilyInvariantNorm
+from normgrad.norms import Curvature, Norm, UnitarilyInvariantNorm
 
-__all__ = ["Blocks"]
+__all__ = ["BlockState", "Blocks", "Merged", "factorized"]
 
 Chosen = list[int] | None
 """Which blocks of an array; None for all."""
@@ -56,14 +56,14 @@ class Blocks(Structure):
 
     def value(self, A: Matrix) -> Array:
         A = cast(BlockMatrix, A)
-        return self.norm.value(_Merged(self._values(A, A.blocks()), A.copies).s)
+        return self.norm.value(Merged(self._values(A, A.blocks()), A.copies).s)
 
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
         A, tol = cast(BlockMatrix, A), tolerances_at(self.norm, A)
         blocks = A.blocks()
         chosen = self._chosen(A, blocks)
-        spectra = [_factorized(_taken(B, i), tol) for B, i in zip(blocks, chosen, strict=True)]
-        merged = _Merged([spectrum.s for spectrum in spectra], A.copies)
+        spectra = [factorized(_taken(B, i), tol) for B, i in zip(blocks, chosen, strict=True)]
+        merged = Merged([spectrum.s for spectrum in spectra], A.copies)
         mu = merged.split(self.norm.slope(snap_to_zero(merged.s, tol), tol.tie))
         lifts = [spectrum.lift(part) for spectrum, part in zip(spectra, mu, strict=True)]
         G = [_placed(x, i, B) for x, i, B in zip(lifts, chosen, blocks, strict=True)]
@@ -82,7 +82,7 @@ class Blocks(Structure):
         if largest == 1 or 4 * triplets > count or not is_readable(blocks[0]):
             return every
         values, tol = self._values(A, blocks), tolerances_at(self.norm, A)
-        s = _Merged(values, A.copies).s
+        s = Merged(values, A.copies).s
         least = s[..., triplets - 1] - 2 * tol.tie * s[..., 0]
         chosen: list[Chosen] = []
         for x in values:
@@ -94,12 +94,28 @@ class Blocks(Structure):
             chosen.append([j for j in range(b) if any(holds[j::b])] or [0])
         return chosen
 
-    def derivative(self, A: Matrix) -> "_State":
+    def derivative(self, A: Matrix) -> "BlockState":
         A, tol = cast(BlockMatrix, A), tolerances_at(self.norm, A)
-        spectra = [_factorized(B, tol) for B in A.blocks()]
-        merged = _Merged([spectrum.s for spectrum in spectra], A.copies)
+        spectra = [factorized(B, tol) for B in A.blocks()]
+        merged = Merged([spectrum.s for spectrum in spectra], A.copies)
         seen = snap_to_zero(merged.s, tol)
-        curvature = self.norm.curvature(seen, tol.tie)
+        return BlockState.at(spectra, merged, seen, self.norm.curvature(seen, tol.tie))
+
+
+class BlockState(NamedTuple):
+    """The derivative of a lift in each block, and the couplings of all of them."""
+
+    lifts: tuple[LiftDerivative, ...]
+    couplings: tuple[tuple[Array, tuple[Array, ...]], ...]
+
+    @classmethod
+    def at(
+        cls, spectra: list[Spectrum], merged: "Merged", seen: Array, curvature: Curvature
+    ) -> "BlockState":
+        """Return the derivative of a lift; `seen` are all singular values, as derivatives see them.
+
+        Zeros that the blocks do not have may follow them.
+        """
         of = [merged.split(x) for x in (seen, curvature.g, curvature.slope)]
         lifts = []
         for spectrum, s, g, slope in zip(spectra, *of, strict=True):
@@ -111,12 +127,7 @@ class Blocks(Structure):
             w = merged.split(curvature.w[..., c, :])
             W = tuple(spectrum.lift(x) for spectrum, x in zip(spectra, w, strict=True))
             couplings.append((curvature.weight[..., c], W))
-        return _State(tuple(lifts), tuple(couplings))
-
-
-class _State(NamedTuple):
-    lifts: tuple[LiftDerivative, ...]
-    couplings: tuple[tuple[Array, tuple[Array, ...]], ...]
+        return cls(tuple(lifts), tuple(couplings))
 
     def apply(self, A: Matrix, direction: Matrix) -> Parts:
         A, E = cast(BlockMatrix, A), cast(BlockMatrix, direction).blocks()
@@ -130,7 +141,7 @@ class _State(NamedTuple):
         return A.pull_blocks(dG)
 
 
-class _Merged:
+class Merged:
     """The singular values of all blocks, descending, as often as there are copies; the way back."""
 
     def __init__(self, s: list[Array], copies: tuple[int, ...]) -> None:
@@ -145,6 +156,7 @@ class _Merged:
     def split(self, x: Array) -> list[Array]:
         """Return what belongs to each group of blocks, (..., b, k), from (..., all)."""
         xp = namespace(x)
+        x = x[..., : self.s.shape[-1]]
         flat = xp.take_along_axis(x, xp.argsort(self._order, axis=-1), axis=-1)
         parts, start = [], 0
         for shape, times in zip(self._shapes, self._copies, strict=True):
@@ -154,7 +166,7 @@ class _Merged:
         return parts
 
 
-def _factorized(B: Array, tol: Tolerances) -> Spectrum:
+def factorized(B: Array, tol: Tolerances) -> Spectrum:
     """Return all singular triplets of each block."""
     xp = namespace(B)
     if B.shape[-2:] == (1, 1):

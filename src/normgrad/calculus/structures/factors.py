@@ -21,7 +21,7 @@ from normgrad.factorizations import Columns, Spectrum, Verdict, thin_svd
 from normgrad.matrices import LowRank, Matrix
 from normgrad.norms import Norm, UnitarilyInvariantNorm
 
-__all__ = ["Factors"]
+__all__ = ["Factors", "spectrum_of"]
 
 
 @final
@@ -43,17 +43,17 @@ class Factors(Structure):
         return Verdict(True, f"two QR decompositions, and the SVD of a {r} x {r} matrix")
 
     def value(self, A: Matrix) -> Array:
-        return self.norm.value(_spectrum(A).s)
+        return self.norm.value(spectrum_of(A).s)
 
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
         tol = tolerances_at(self.norm, A)
-        spectrum = _spectrum(A)
+        spectrum = spectrum_of(A)
         mu = self.norm.slope(snap_to_zero(spectrum.s, tol), tol.tie)
         return self.norm.value(spectrum.s), A.pull(spectrum.u.scaled(mu), spectrum.v.q)
 
     def derivative(self, A: Matrix) -> "_State":
         tol = tolerances_at(self.norm, A)
-        spectrum = _spectrum(A)
+        spectrum = spectrum_of(A)
         s = snap_to_zero(spectrum.s, tol)
         curvature = self.norm.curvature(s, tol.tie)
         lift = LiftDerivative.at(spectrum, s, curvature)
@@ -85,7 +85,8 @@ def _pairs(left: Array, V: Array, U: Array, right: Array) -> tuple[Array, Array]
     return xp.concat([left, U], axis=-1), xp.concat([V, right], axis=-1)
 
 
-def _spectrum(A: Matrix) -> Spectrum:
+def spectrum_of(A: Matrix) -> Spectrum:
+    """Return the singular triplets of ``left right``, as many as the factors allow."""
     left, right = A.parameters
     xp = namespace(left)
     Q1, R1 = xp.linalg.qr(left)

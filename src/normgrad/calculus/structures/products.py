@@ -45,13 +45,24 @@ class ByProducts(Structure):
         return _where_it_holds(outcome, self.norm.value(outcome.spectrum.s))
 
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
+        found = self.in_factors(A)
+        if found is None:
+            return Entire(self.norm).value_and_gradient(A)
+        value, left, right = found
+        return value, A.pull(left, right)
+
+    def in_factors(self, A: Matrix) -> tuple[Array, Array, Array] | None:
+        """Return the norm and its gradient in the space of matrices, ``left right^H``.
+
+        None if they are not had and A can be formed.
+        """
         outcome = self._triplets(A)
         if outcome is None:
-            return Entire(self.norm).value_and_gradient(A)
+            return None
         tol, spectrum = tolerances_at(self.norm, A), outcome.spectrum
         mu = self.norm.slope(snap_to_zero(spectrum.s, tol), tol.tie)
         mu, value = (_where_it_holds(outcome, x) for x in (mu, self.norm.value(spectrum.s)))
-        return value, A.pull(spectrum.u.scaled(mu), spectrum.v.q)
+        return value, spectrum.u.scaled(mu), spectrum.v.q
 
     def _triplets(self, A: Matrix) -> Outcome | None:
         """Return the leading triplets, or None if they are not had and A can be formed."""
