@@ -33,8 +33,10 @@ class Scaled(NamedTuple):
     @classmethod
     def of(cls, embedding: Embedding, x: Array, norm: Norm) -> "Scaled":
         scaling = embedding.kind.scaling
-        if scaling == "none" or norm.degree != 1:
+        if scaling == "none":
             return cls((Normalised(x, None, None),))
+        if norm.degree != 1:
+            return cls((_cleared(x),))
         return cls(tuple(map(normalise, embedding.rows(x) if scaling == "each" else [x])))
 
     def matrix(self, embedding: Embedding) -> Matrix:
@@ -148,6 +150,16 @@ def _lead(per_matrix: Any, X: Array) -> Any:
 
 def _lead_of(per_matrix: Any, d: Normalised) -> Any:
     return _lead(per_matrix, d.matrix)
+
+
+def _cleared(x: Array) -> Normalised:
+    """Return x as it is, but for NaN and inf."""
+    size = normalise(x).size
+    if size is None:
+        return Normalised(x, None, None)
+    xp = namespace(x)
+    finite = xp.isfinite(size)[..., None, None]
+    return Normalised(xp.where(finite, x, xp.zeros_like(x)), None, size)
 
 
 @final

@@ -59,13 +59,16 @@ def _tall(forth: Product, back: Product, A: Matrix, n: int, demand: Demand) -> O
             return Outcome(None, False, f"no convergence in {int(found.products)} products")
         rows = rows[: int(found.count)]
     # Rayleigh-Ritz, and half a power step
-    Q, R = xp.linalg.qr(forth(rows.mT))
+    Q, R = xp.linalg.qr(forth(rows.mT) * scale)
     U = Q @ xp.linalg.svd(R, full_matrices=False)[0]
-    V = back(U)
+    V = back(U) * scale
     s = xp.linalg.vector_norm(V, axis=-2)
     V = V * divide(xp.ones_like(s), s)[..., None, :]
+    if is_traced(size):  # (what comes of a zero matrix is NaN)
+        U, V, s = (xp.where(size == 0, 0.0, x) for x in (U, V, s))
+        found = found._replace(converged=found.converged | (size == 0))
     large = s[demand.triplets - 1] >= (_LEADING + demand.tie) * s[0]
-    spectrum = Spectrum(Columns(U), s, Columns(V), complete=False)
+    spectrum = Spectrum(Columns(U), s / scale, Columns(V), complete=False)
     if is_traced(large):
         return Outcome(spectrum, large & found.converged, "it converges")
     if not bool(large):

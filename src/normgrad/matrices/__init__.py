@@ -3,6 +3,7 @@
 from normgrad.matrices.base import Embedding, Matrix
 from normgrad.matrices.blocks import BlockDiagonal, BlockMatrix, Diagonal
 from normgrad.matrices.convolution import Convolution, Convolution1d, Convolution2d
+from normgrad.matrices.dense import Dense
 from normgrad.matrices.fixed import Fixed
 from normgrad.matrices.foreign import as_matrix
 from normgrad.matrices.hermitian import PSD, Hermitian, HermitianMatrix
@@ -11,7 +12,7 @@ from normgrad.matrices.low_rank import LowRank
 from normgrad.matrices.operator import Operator
 from normgrad.matrices.recognition import first_not_hermitian, first_off_diagonal
 from normgrad.matrices.sparse import Sparse
-from normgrad.matrices.sums import Dense, Sum, Transpose
+from normgrad.matrices.sums import Sum, Transpose
 
 __all__ = [
     "PSD",

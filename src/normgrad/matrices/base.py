@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, NoReturn, Self
 
 from normgrad.arithmetic import Array, identity, namespace
+from normgrad.matrices.checks import check_factor
 
 __all__ = ["Embedding", "Matrix"]
 
@@ -137,6 +138,7 @@ class Matrix(ABC):
 
     def push(self, direction: "Matrix", V: Array) -> Array:
         """Return ``dA V``, for the derivative dA of the embedding in a direction of parameters."""
+        self._check_linear("push")
         return direction.matmat(V)
 
     def push_dense(self, direction: "Matrix") -> Array:
@@ -145,6 +147,7 @@ class Matrix(ABC):
 
     def push_adjoint(self, direction: "Matrix", U: Array) -> Array:
         """Return ``dA^H U``."""
+        self._check_linear("push_adjoint")
         return direction.rmatmat(U)
 
     def pull_derivative(
@@ -154,7 +157,15 @@ class Matrix(ABC):
 
         None for one that is linear: it has none.
         """
+        self._check_linear("pull_derivative")
         return None
+
+    def _check_linear(self, method: str) -> None:
+        if self.scaling != "together":
+            raise NotImplementedError(
+                f"a second derivative of a {type(self).__name__}, which is not linear in all of "
+                f"its parameters together, needs its method {method}"
+            )
 
     def given(self) -> Any:
         """Return this matrix in the form in which its user works with it."""
@@ -215,6 +226,8 @@ class Matrix(ABC):
         return Sum(self, other)
 
     def __radd__(self, other: Any) -> "Matrix":
+        if isinstance(other, int) and other == 0:  # where `sum` begins
+            return self
         from normgrad.matrices.sums import Sum
 
         return Sum(other, self)
@@ -222,12 +235,19 @@ class Matrix(ABC):
     def __sub__(self, other: Any) -> "Matrix":
         return self + (-other)
 
+    def __rsub__(self, other: Any) -> "Matrix":
+        return other + (-self)
+
+    def __truediv__(self, divisor: Any) -> "Matrix":
+        return (1 / divisor) * self
+
     def __rmul__(self, factor: Any) -> "Matrix":
         """Return the multiple by a number: of all parameters, or of the first, as A is linear."""
-        if getattr(factor, "ndim", 0):
-            raise TypeError(
-                f"a {type(self).__name__} can be multiplied by a number; got an array of shape "
-                f"{tuple(factor.shape)}"
+        check_factor(self, factor)
+        if self.scaling == "none":
+            raise NotImplementedError(
+                f"a {type(self).__name__} is not known to be linear in its parameters; write "
+                "__rmul__ for it"
             )
         first, *rest = self.parameters
         if self.scaling == "together":

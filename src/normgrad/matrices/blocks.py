@@ -4,9 +4,11 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, final
 
+import numpy as np
+
 from normgrad.arithmetic import Array, adjoint, conj, identity, namespace
 from normgrad.matrices.base import Matrix
-from normgrad.matrices.checks import as_array, check_axes, like_parameter, one_library
+from normgrad.matrices.checks import as_array, check_axes, check_shape, like_parameter, one_library
 
 __all__ = ["BlockDiagonal", "BlockMatrix", "Diagonal"]
 
@@ -74,7 +76,7 @@ class Diagonal(BlockMatrix):
         diagonal = as_array(diagonal, "the diagonal")
         check_axes(diagonal, 1, "the diagonal")
         k = diagonal.shape[-1]
-        m, n = (k, k) if shape is None else shape
+        m, n = (k, k) if shape is None else check_shape(shape, "a diagonal matrix")
         if min(m, n) != k:
             raise ValueError(
                 f"a diagonal of {k} entries is that of matrices with min(m, n) = {k}; "
@@ -144,7 +146,8 @@ class BlockDiagonal(BlockMatrix):
     """
 
     def __init__(self, blocks: Any) -> None:
-        if isinstance(blocks, Sequence) and len(blocks) and hasattr(blocks[0], "ndim"):
+        ragged = isinstance(blocks, Sequence) and len({np.shape(b) for b in blocks}) > 1
+        if ragged or (isinstance(blocks, Sequence) and blocks and hasattr(blocks[0], "ndim")):
             parameters = tuple(as_array(block, "a block") for block in blocks)
             one_library(parameters, "the blocks")
             for block in parameters:

@@ -1,5 +1,6 @@
 """What parameters must be, said once."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from normgrad.arithmetic import Array, is_complex, real
 
-__all__ = ["as_array", "check_axes", "like_parameter", "one_library"]
+__all__ = ["as_array", "check_axes", "check_factor", "check_shape", "like_parameter", "one_library"]
 
 
 def as_array(x: Any, what: str) -> Array:
@@ -48,3 +49,20 @@ def one_library(arrays: Sequence[Array], what: str) -> None:
 def like_parameter(G: Array, parameter: Array) -> Array:
     """Return a gradient as it belongs to a parameter: real for a real one."""
     return real(G) if is_complex(G) and not is_complex(parameter) else G
+
+
+def check_factor(A: Any, factor: Any) -> None:
+    """Raise TypeError unless a matrix can be multiplied by the factor, a number."""
+    if getattr(factor, "ndim", 0) or isinstance(factor, (str, list, tuple)):
+        shape = getattr(factor, "shape", None)
+        got = f"an array of shape {tuple(shape)}" if shape is not None else repr(factor)
+        raise TypeError(f"a {type(A).__name__} can be multiplied by a number; got {got}")
+
+
+def check_shape(shape: Any, what: str) -> tuple[int, int]:
+    """Return a pair of sizes, or raise TypeError."""
+    try:
+        m, n = shape
+        return operator.index(m), operator.index(n)
+    except (TypeError, ValueError):
+        raise TypeError(f"the shape of {what} is a pair of integers; got {shape!r}") from None

@@ -2,9 +2,18 @@
 
 from typing import Any, ClassVar, final
 
-from normgrad.arithmetic import Array, adjoint, is_readable, largest, machine_epsilon, namespace
+from normgrad.arithmetic import (
+    Array,
+    adjoint,
+    is_complex,
+    is_readable,
+    largest,
+    machine_epsilon,
+    namespace,
+)
 from normgrad.matrices.base import Matrix
-from normgrad.matrices.checks import as_array, check_axes
+from normgrad.matrices.checks import as_array, check_axes, check_factor
+from normgrad.matrices.dense import Dense
 
 __all__ = ["PSD", "Hermitian", "HermitianMatrix"]
 
@@ -66,6 +75,18 @@ class HermitianMatrix(Matrix):
 
     def dense(self) -> Array:
         return self.parameters[0]
+
+    def __rmul__(self, factor: Any) -> Matrix:
+        """Return the multiple: of the type for a number with which it keeps its promise."""
+        check_factor(self, factor)
+        multiple = factor * self.parameters[0]
+        if isinstance(factor, complex) or (hasattr(factor, "dtype") and is_complex(factor)):
+            return Dense(multiple)
+        if isinstance(self, PSD) and isinstance(factor, (int, float)) and factor >= 0:
+            return PSD(multiple)
+        return Hermitian(multiple)
+
+    __mul__ = __rmul__
 
     def transposed(self) -> "HermitianMatrix":
         return self.replace((self.parameters[0].swapaxes(-2, -1),))

@@ -4,57 +4,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, ClassVar, final
 
-from normgrad.arithmetic import Array, adjoint, conj, is_complex
+from normgrad.arithmetic import Array, conj, is_complex
 from normgrad.matrices.base import Matrix
-from normgrad.matrices.checks import as_array, check_axes, like_parameter, one_library
+from normgrad.matrices.checks import one_library
+from normgrad.matrices.dense import Dense
 from normgrad.matrices.foreign import as_matrix
 
-__all__ = ["Dense", "Sum", "Transpose"]
-
-
-@final
-class Dense(Matrix):
-    """An array as a term of a sum."""
-
-    names: ClassVar = ("matrix",)
-    matrix: Array
-
-    def __init__(self, matrix: Any) -> None:
-        matrix = as_array(matrix, "a term")
-        check_axes(matrix, 2, "a term")
-        self.set((matrix,))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.parameters[0].shape)
-
-    @property
-    def ranks(self) -> tuple[int, ...]:
-        return (2,)
-
-    def matmat(self, V: Array) -> Array:
-        return self.parameters[0] @ V
-
-    def rmatmat(self, U: Array) -> Array:
-        return adjoint(conj(U.mT @ conj(self.parameters[0])))  # without a copy of A
-
-    def pull(self, left: Array, right: Array) -> tuple[Array, ...]:
-        return self.pull_dense(left @ adjoint(right))
-
-    def pull_dense(self, G: Array) -> tuple[Array, ...]:
-        return (like_parameter(G, self.parameters[0]),)
-
-    def pull_itself(self) -> tuple[Array, ...]:
-        return self.parameters
-
-    def dense(self) -> Array:
-        return self.parameters[0]
-
-    def push_dense(self, direction: Matrix) -> Array:
-        return direction.dense()
-
-    def given(self) -> Array:
-        return self.parameters[0]
+__all__ = ["Sum", "Transpose"]
 
 
 class _Composite(Matrix):
@@ -185,6 +141,11 @@ class Sum(_Composite):
         first, *rest = (term.push_dense(part) for term, part in pairs)
         return sum(rest, start=first)
 
+    def push_adjoint(self, direction: Matrix, U: Array) -> Array:
+        pairs = zip(self.terms, _parts(self.static, direction.parameters), strict=True)
+        first, *rest = (term.push_adjoint(part, U) for term, part in pairs)
+        return sum(rest, start=first)
+
     def pull_derivative(
         self, direction: Matrix, left: Array, right: Array
     ) -> tuple[Array, ...] | None:
@@ -239,6 +200,15 @@ class Transpose(_Composite):
     def push(self, direction: Matrix, V: Array) -> Array:
         (part,) = _parts(self.static, direction.parameters)
         return conj(self.terms[0].push_adjoint(part, conj(V)))
+
+    def push_adjoint(self, direction: Matrix, U: Array) -> Array:
+        (part,) = _parts(self.static, direction.parameters)
+        return conj(self.terms[0].push(part, conj(U)))
+
+    def __rmul__(self, factor: Any) -> "Transpose":
+        return Transpose(factor * self.terms[0])
+
+    __mul__ = __rmul__
 
     def pull_derivative(
         self, direction: Matrix, left: Array, right: Array

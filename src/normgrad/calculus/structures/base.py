@@ -4,13 +4,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
-from normgrad.arithmetic import Array, machine_epsilon, namespace, real_inner
+from normgrad.arithmetic import Array, device, machine_epsilon, namespace, real_inner
 from normgrad.calculus.tolerances import Tolerances, tolerances_for
 from normgrad.factorizations import Verdict
 from normgrad.matrices import Matrix
 from normgrad.norms import Norm
 
-__all__ = ["Parts", "State", "Structure", "inner", "tolerances_at"]
+__all__ = ["Parts", "State", "Structure", "inner", "norm_of", "tolerances_at"]
 
 Parts = tuple[Array, ...]
 """One array for each parameter."""
@@ -57,6 +57,20 @@ def tolerances_at(norm: Norm, A: Matrix) -> Tolerances:
     """Return the tolerances of the norm at a matrix."""
     m, n = A.shape[-2:]
     return tolerances_for(norm, max(m, n), machine_epsilon(A.parameters[0]))
+
+
+def norm_of(norm: Any, s: Array, A: Matrix) -> Array:
+    """Return the norm for all singular values of A, of which only zeros are left out of s.
+
+    They change no norm, but a function of singular values that is not 0 at 0.
+    """
+    missing = min(A.shape[-2:]) - s.shape[-1]
+    if norm.degree is None and missing > 0:
+        xp = namespace(s)
+        zeros = xp.zeros((*s.shape[:-1], missing), dtype=s.dtype, device=device(s))
+        s = xp.concat([s, zeros], axis=-1)
+    value: Array = norm.value(s)
+    return value
 
 
 def inner(a: Sequence[Array], b: Sequence[Array], ranks: Sequence[int]) -> Array:

@@ -26,7 +26,7 @@ from normgrad.arithmetic import (
     real_inner,
 )
 from normgrad.calculus.lift import LiftDerivative
-from normgrad.calculus.structures.base import Parts, Structure, tolerances_at
+from normgrad.calculus.structures.base import Parts, Structure, norm_of, tolerances_at
 from normgrad.calculus.tolerances import Tolerances, snap_to_zero
 from normgrad.factorizations import Columns, Demand, Spectrum, Verdict, decompose
 from normgrad.matrices import BlockMatrix, Matrix
@@ -56,7 +56,7 @@ class Blocks(Structure):
 
     def value(self, A: Matrix) -> Array:
         A = cast(BlockMatrix, A)
-        return self.norm.value(Merged(self._values(A, A.blocks()), A.copies).s)
+        return norm_of(self.norm, Merged(self._values(A, A.blocks()), A.copies).s, A)
 
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
         A, tol = cast(BlockMatrix, A), tolerances_at(self.norm, A)
@@ -67,7 +67,7 @@ class Blocks(Structure):
         mu = merged.split(self.norm.slope(snap_to_zero(merged.s, tol), tol.tie))
         lifts = [spectrum.lift(part) for spectrum, part in zip(spectra, mu, strict=True)]
         G = [_placed(x, i, B) for x, i, B in zip(lifts, chosen, blocks, strict=True)]
-        return self.norm.value(merged.s), A.pull_blocks(G)
+        return norm_of(self.norm, merged.s, A), A.pull_blocks(G)
 
     def _values(self, A: BlockMatrix, blocks: list[Array]) -> list[Array]:
         """Return so many singular values of each block as the norm may depend on."""

@@ -1,5 +1,6 @@
 """A structured matrix taken as an array: for every norm, up to a moderate size."""
 
+import math
 from typing import Any, ClassVar, NamedTuple, final
 
 from normgrad.arithmetic import Array, identity
@@ -57,9 +58,10 @@ class Entire(_ByArray):
     @classmethod
     def verdict(cls, A: Matrix, norm: Norm) -> Verdict:
         m, n = A.shape[-2:]
-        if m * n > MOST_ENTRIES:
+        entries = math.prod(A.shape)
+        if entries > MOST_ENTRIES:
             return Verdict(
-                False, f"as an array it would have {m * n:.3g} entries; the limit is 2**25"
+                False, f"as an array it would have {entries:.3g} entries; the limit is 2**25"
             )
         return Verdict(True, f"it is small enough to be formed, as an array of {m} x {n}")
 

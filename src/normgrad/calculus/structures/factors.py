@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple, final
 
 from normgrad.arithmetic import Array, adjoint, namespace
 from normgrad.calculus.lift import LiftDerivative
-from normgrad.calculus.structures.base import Parts, Structure, tolerances_at
+from normgrad.calculus.structures.base import Parts, Structure, norm_of, tolerances_at
 from normgrad.calculus.tolerances import snap_to_zero
 from normgrad.factorizations import Columns, Spectrum, Verdict, thin_svd
 from normgrad.matrices import LowRank, Matrix
@@ -43,13 +43,13 @@ class Factors(Structure):
         return Verdict(True, f"two QR decompositions, and the SVD of a {r} x {r} matrix")
 
     def value(self, A: Matrix) -> Array:
-        return self.norm.value(spectrum_of(A).s)
+        return norm_of(self.norm, spectrum_of(A).s, A)
 
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
         tol = tolerances_at(self.norm, A)
         spectrum = spectrum_of(A)
         mu = self.norm.slope(snap_to_zero(spectrum.s, tol), tol.tie)
-        return self.norm.value(spectrum.s), A.pull(spectrum.u.scaled(mu), spectrum.v.q)
+        return norm_of(self.norm, spectrum.s, A), A.pull(spectrum.u.scaled(mu), spectrum.v.q)
 
     def derivative(self, A: Matrix) -> "_State":
         tol = tolerances_at(self.norm, A)

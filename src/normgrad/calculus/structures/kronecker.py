@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, final
 from normgrad.arithmetic import Array, namespace, real_inner
 from normgrad.calculus.by_entries import NormByEntries
 from normgrad.calculus.by_singular_values import NormBySingularValues
-from normgrad.calculus.structures.base import Parts, Structure, tolerances_at
+from normgrad.calculus.structures.base import Parts, Structure, norm_of, tolerances_at
 from normgrad.calculus.tolerances import snap_to_zero
 from normgrad.factorizations import Columns, Spectrum, Verdict, thin_svd
 from normgrad.matrices import Kronecker, Matrix
@@ -97,7 +97,7 @@ class KroneckerTriplets(Structure):
         return Verdict(True, "its singular values are products of those of the factors")
 
     def value(self, A: Matrix) -> Array:
-        return self.norm.value(_sorted(A)[0])
+        return norm_of(self.norm, _sorted(A)[0], A)
 
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
         s, order, (first, second) = _sorted(A)
@@ -107,7 +107,7 @@ class KroneckerTriplets(Structure):
         mu = xp.reshape(mu, (*mu.shape[:-1], first.s.shape[-1], second.s.shape[-1]))
         in_a = xp.sum(mu * second.s[..., None, :], axis=-1)
         in_b = xp.sum(mu * first.s[..., :, None], axis=-2)
-        return self.norm.value(s), (first.lift(in_a), second.lift(in_b))
+        return norm_of(self.norm, s, A), (first.lift(in_a), second.lift(in_b))
 
     def derivative(self, A: Matrix) -> Any:
         raise NotImplementedError(

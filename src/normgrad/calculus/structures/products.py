@@ -1,10 +1,11 @@
 """Leading singular triplets by products with vectors alone; the gradient is in factors."""
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NoReturn, final
 
 import numpy as np
 
-from normgrad.arithmetic import Array, is_traced, namespace
+from normgrad.arithmetic import Array, branch, is_traced, namespace
 from normgrad.calculus.structures.base import Parts, Structure, tolerances_at
 from normgrad.calculus.structures.entire import Entire
 from normgrad.calculus.tolerances import snap_to_zero
@@ -42,14 +43,19 @@ class ByProducts(Structure):
         outcome = self._triplets(A)
         if outcome is None:
             return Entire(self.norm).value(A)
-        return _where_it_holds(outcome, self.norm.value(outcome.spectrum.s))
+        value = self.norm.value(outcome.spectrum.s)
+        return self._where_it_holds(A, outcome, value, lambda entire: entire.value(A))
 
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
-        found = self.in_factors(A)
-        if found is None:
+        outcome = self._triplets(A)
+        if outcome is None:
             return Entire(self.norm).value_and_gradient(A)
-        value, left, right = found
-        return value, A.pull(left, right)
+        value, left, right = self._factors(A, outcome)
+        found = value, A.pull(left, right)
+        both: tuple[Array, Parts] = self._where_it_holds(
+            A, outcome, found, lambda entire: entire.value_and_gradient(A)
+        )
+        return both
 
     def in_factors(self, A: Matrix) -> tuple[Array, Array, Array] | None:
         """Return the norm and its gradient in the space of matrices, ``left right^H``.
@@ -59,10 +65,31 @@ class ByProducts(Structure):
         outcome = self._triplets(A)
         if outcome is None:
             return None
+        value, left, right = self._factors(A, outcome)
+        if is_traced(outcome.holds):
+            value, left = (_nan_unless(outcome.holds, x) for x in (value, left))
+        return value, left, right
+
+    def _factors(self, A: Matrix, outcome: Outcome) -> tuple[Array, Array, Array]:
         tol, spectrum = tolerances_at(self.norm, A), outcome.spectrum
         mu = self.norm.slope(snap_to_zero(spectrum.s, tol), tol.tie)
-        mu, value = (_where_it_holds(outcome, x) for x in (mu, self.norm.value(spectrum.s)))
-        return value, spectrum.u.scaled(mu), spectrum.v.q
+        return self.norm.value(spectrum.s), spectrum.u.scaled(mu), spectrum.v.q
+
+    def _where_it_holds(
+        self, A: Matrix, outcome: Outcome, found: Any, general: Callable[[Entire], Any]
+    ) -> Any:
+        """Return what was found; where it is seen only when it runs that it fails, the general."""
+        if not is_traced(outcome.holds):
+            return found
+        if Entire.verdict(A, self.norm).accepted:
+            entire = Entire(self.norm)
+            return branch(outcome.holds, lambda x: found, lambda x: general(entire), A.model)
+        if isinstance(found, tuple):
+            value, parts = found
+            return _nan_unless(outcome.holds, value), tuple(
+                _nan_unless(outcome.holds, part) for part in parts
+            )
+        return _nan_unless(outcome.holds, found)
 
     def _triplets(self, A: Matrix) -> Outcome | None:
         """Return the leading triplets, or None if they are not had and A can be formed."""
@@ -86,10 +113,8 @@ class ByProducts(Structure):
         return _refuse(self.norm, A)
 
 
-def _where_it_holds(outcome: Outcome, x: Array) -> Array:
-    if not is_traced(outcome.holds):
-        return x
-    return namespace(x).where(outcome.holds, x, float("nan"))
+def _nan_unless(holds: Array, x: Array) -> Array:
+    return namespace(x).where(holds, x, float("nan"))
 
 
 def _refuse(norm: Norm, A: Matrix) -> NoReturn:

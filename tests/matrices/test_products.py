@@ -1,0 +1,134 @@
+"""Products with vectors: where they fail, the array takes over; multiples, sums, odd functions."""
+
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import normgrad
+from normgrad.matrices import Transpose
+
+LOW = normgrad.LowRank(np.arange(10.0).reshape(5, 2), np.arange(8.0).reshape(2, 4) - 3)
+BLOCKS = normgrad.BlockDiagonal([np.array([[2.0, 1.0]]), np.array([[1.0], [3.0], [0.5]])])
+EXP = normgrad.SpectralFunction(lambda s: np.exp(-s), lambda s: -np.exp(-s), lambda s: np.exp(-s))
+
+
+@pytest.mark.parametrize("factor", [2.0, -1.0, 1j], ids=str)
+@pytest.mark.parametrize(
+    "A",
+    [
+        BLOCKS,
+        LOW,
+        normgrad.Diagonal(np.array([1.0, -2.0])),
+        normgrad.Hermitian(np.array([[1.0, 2.0], [2.0, -1.0]])),
+        normgrad.PSD(np.array([[2.0, 1.0], [1.0, 2.0]])),
+        normgrad.Kronecker(np.ones((2, 2)), np.eye(2)),
+        BLOCKS + normgrad.LowRank(np.ones((4, 1)), np.ones((1, 3))),
+        Transpose(LOW),
+    ],
+    ids=lambda A: type(A).__name__,
+)
+def test_multiples(A: Any, factor: Any) -> None:
+    """c A, A c, -A and A/c are what they say, and so are their norms."""
+    dense = A.dense()
+    for received, expected in (
+        (factor * A, factor * dense),
+        (A * factor, factor * dense),
+        (-A, -dense),
+        (A / factor, dense / factor),
+        (dense - factor * A, dense - factor * dense),
+        (sum([A, factor * A]), dense + factor * dense),
+    ):
+        np.testing.assert_allclose(received.dense(), expected, rtol=1e-15)
+        for ord in ("nuc", 2):
+            value = float(normgrad.matrix_norm(received, ord))
+            assert value == pytest.approx(float(normgrad.matrix_norm(expected, ord)), abs=1e-13)
+
+
+@pytest.mark.parametrize("A", [LOW, BLOCKS, normgrad.Kronecker(np.ones((2, 3)), np.ones((3, 2)))])
+def test_functions_that_are_not_zero_at_zero(A: Any) -> None:
+    """The singular values that are 0 by structure count, too."""
+    for ord in (EXP, normgrad.HuberNuclear(0.7), normgrad.Squared("nuc")):
+        value, G = normgrad.value_and_grad(A, ord)
+        expected, H = normgrad.value_and_grad(A.dense(), ord)
+        assert float(value) == pytest.approx(float(expected), rel=1e-13)
+        for g, h in zip(G.parameters, A.pull_dense(H), strict=True):
+            np.testing.assert_allclose(g, h, atol=1e-12 * max(1, abs(h).max()))
+
+
+@pytest.mark.parametrize("ord", [EXP, normgrad.Squared("nuc"), normgrad.HuberNuclear(0.7)])
+def test_nan_where_there_is_no_degree(ord: Any) -> None:
+    """NaN in one matrix of a batch, for a function that is not homogeneous."""
+    left = np.ones((2, 3, 1))
+    left[1, 0] = np.nan
+    value, G = normgrad.value_and_grad(normgrad.LowRank(left, np.ones((2, 1, 2))), ord)
+    assert np.isfinite(value[0])
+    assert np.isnan(value[1])
+    assert np.isfinite(G.left[0]).all()
+    assert np.isnan(G.left[1]).all()
+
+
+@pytest.mark.parametrize("scale", [1e-170, 1e160])
+def test_scale_of_products(scale: float) -> None:
+    """Values far out of range of squares: the norm, and the gradient, of a sum."""
+    d = np.linspace(1, 2, 300)
+    A = normgrad.Diagonal(scale * d) + normgrad.LowRank(np.zeros((300, 1)), np.zeros((1, 300)))
+    value, G = normgrad.value_and_grad(A, 2)
+    assert value / scale == pytest.approx(2, rel=1e-14)
+    np.testing.assert_allclose(G.parameters[0], d == 2, atol=1e-12)
+
+
+def test_jax_takes_the_array_where_products_fail() -> None:
+    """Twenty-fold ties and zero, in a compiled function."""
+    d = np.r_[np.full(20, 5.0), np.linspace(0, 4, 230)]
+    zeros = normgrad.LowRank(jnp.zeros((250, 1)), jnp.zeros((1, 250)))
+    value, G = normgrad.value_and_grad(normgrad.Diagonal(jnp.asarray(d)) + zeros, 2)
+    assert float(value) == pytest.approx(5, rel=1e-14)
+    np.testing.assert_allclose(G.parameters[0], (d == 5) / 20, atol=1e-12)
+    value, G = normgrad.value_and_grad(normgrad.Diagonal(jnp.zeros(250)) + zeros, 2)
+    assert float(value) == 0
+    assert not np.asarray(G.parameters[0]).any()
+
+
+def test_second_derivative_of_a_transposed_sum(rng: Any) -> None:
+    """The wrapper and the transpose of each term agree."""
+    L, R, d = rng.standard_normal((4, 2)), rng.standard_normal((2, 3)), rng.standard_normal(3)
+    total = normgrad.LowRank(L, R) + normgrad.Diagonal(d, (4, 3))
+    E = total.replace(tuple(rng.standard_normal(p.shape) for p in total.parameters))
+    wrapped = normgrad.hvp(Transpose(total), Transpose(E), "nuc")
+    expected = normgrad.hvp(total, E, "nuc")
+    for received, h in zip(wrapped.parameters, expected.parameters, strict=True):
+        np.testing.assert_allclose(received, h, atol=1e-11)
+
+
+def test_an_embedding_that_is_not_linear_has_no_second_derivative_of_itself() -> None:
+    """What a type does not tell is asked for, and never taken for zero."""
+
+    class Exponential(normgrad.Matrix):
+        """``exp(t) I``."""
+
+        scaling = "none"
+
+        def __init__(self, t: float) -> None:
+            self.set((np.asarray(t),))
+
+        shape = property(lambda self: (2, 2))
+        ranks = property(lambda self: (0,))
+
+        def matmat(self, V: Any) -> Any:
+            return np.exp(self.parameters[0]) * V
+
+        rmatmat = matmat
+
+        def pull(self, left: Any, right: Any) -> Any:
+            return (np.exp(self.parameters[0]) * np.sum(left * right),)
+
+    A = Exponential(1.0)
+    value, G = normgrad.value_and_grad(A, "nuc")
+    assert float(value) == pytest.approx(2 * np.e)
+    assert float(G.parameters[0]) == pytest.approx(2 * np.e)
+    with pytest.raises(NotImplementedError, match="not linear"):
+        normgrad.hvp(A, A, "nuc")
+    with pytest.raises(NotImplementedError, match="__rmul__"):
+        2.0 * A
