@@ -1,5 +1,6 @@
 """Proximal maps at their limits; the table of tests/conformance has the rest."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 import normgrad
 from normgrad.engines import TABLE as ENGINES
+from normgrad.norms import resolve
 from tests.differentiators import DIFFERENTIATORS
 
 ORDS = ["fro", "nuc", 2]
@@ -67,3 +69,23 @@ def test_norms_that_are_others_by_another_name(rng: Any) -> None:
     ):
         np.testing.assert_array_equal(normgrad.prox(A, 0.5, norm), normgrad.prox(A, 0.5, same))
         np.testing.assert_array_equal(normgrad.grad(A, norm), normgrad.grad(A, same))
+
+
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, normgrad.Schatten(1.5), normgrad.Schatten(3)])
+def test_values_need_no_divided_differences(ord: Any) -> None:
+    """The maps of k singular values take memory of the order of k alone."""
+    k = 2000
+    s, t = np.linspace(2.0, 1.0, k), np.asarray(0.5)
+    norm = resolve(ord)
+    for f in (norm.proximal, norm.projection):
+        tracemalloc.start()
+        f(s, t)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 100 * s.nbytes  # (of k x k numbers: 2000)
+
+
+def test_a_multiple_is_that_of_all_blocks(rng: Any) -> None:
+    A = normgrad.BlockDiagonal([rng.standard_normal((2, 3)), rng.standard_normal((1, 2))])
+    np.testing.assert_array_equal((2 * A).dense(), 2 * A.dense())
+    np.testing.assert_array_equal((-A).dense(), -A.dense())

@@ -108,13 +108,13 @@ def test_only_blocks_with_leading_values_are_factorized(
 ) -> None:
     """A few of many, with all ties: the gradient is that of the array."""
     seen = []
-    factorized = blocks._factorized
+    factorized = blocks.factorized
 
     def spy(B: Any, tol: Any) -> Any:
         seen.append(B.shape[-3])
         return factorized(B, tol)
 
-    monkeypatch.setattr(blocks, "_factorized", spy)
+    monkeypatch.setattr(blocks, "factorized", spy)
     A = make(normal(rng, 3, 3, 3, 2, is_complex=complex_kernel), (8, 6))
     value, gradient = normgrad.value_and_grad(A, ord)
     assert 0 < sum(seen) <= 6

@@ -4,7 +4,7 @@ from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
-from normgrad.arithmetic import Array, divide, namespace
+from normgrad.arithmetic import Array, divide, namespace, sometimes
 from normgrad.calculus.by_singular_values import (
     BySingularValues,
     Seen,
@@ -48,7 +48,7 @@ class MapBySingularValues(BySingularValues, ProxRule):
         def lifted(at: Seen) -> Array:
             (curvature, _), same = self.map(at.spectrum.s, t)
             P = lift(at.spectrum, curvature.g, lambda: curvature)
-            return namespace(P).where(same[..., None, None], scaled.matrix, P)
+            return _but_where(same, scaled.matrix, P)
 
         return restore(self.at(scaled, lifted, complete=True), (scaled, 1))
 
@@ -91,6 +91,12 @@ class ProjectionBySingularValues(MapBySingularValues):
         return projection._replace(curvature=projection.curvature._replace(g=g)), ~outside
 
 
+def _but_where(same: Array, A: Array, P: Array) -> Array:
+    """Return P, but A itself for those matrices where the map is the identity."""
+    where = namespace(P).where
+    return sometimes(same, lambda P: where(same[..., None, None], A, P), P)
+
+
 def _within(value: Array, radius: Array) -> Array:
     """Return the factor, at most 1, that takes a point of norm `value` into the ball."""
     return namespace(value).where(value > radius, divide(radius, value), 1.0)
@@ -115,7 +121,7 @@ class _MapByEntries(ProxRule):
             return namespace(A).zeros_like(A)
         scaled, t = normalise(A).with_step(t)
         (P, _, _), same = self.map(scaled.matrix, t)
-        return restore(namespace(P).where(same[..., None, None], scaled.matrix, P), (scaled, 1))
+        return restore(_but_where(same, scaled.matrix, P), (scaled, 1))
 
     def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
         if is_empty(A):

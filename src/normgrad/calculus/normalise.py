@@ -51,8 +51,10 @@ class Normalised(NamedTuple):
         """
         xp = namespace(t)
         valid = t >= 0
-        size = xp.where(valid, xp.zeros_like(t) if self.size is None else self.size, float("nan"))
-        t = xp.where(valid, t, 0.0)
+        size = self.size
+        if not seen(xp.all(valid)):
+            size = xp.where(valid, xp.zeros_like(t) if size is None else size, float("nan"))
+            t = xp.where(valid, t, 0.0)
         t = t if self.exponent is None else shift(t, -self.exponent)
         # beyond any norm the result is 0 for every step: a finite one spares inf - inf
         return self._replace(size=size), xp.minimum(t, xp.full_like(t, 4.0 ** safe_exponent(t)))

@@ -47,6 +47,7 @@ from normgrad.norms import (
 )
 
 __all__ = [
+    "AS_ARRAY",
     "ONE_BY_ONE",
     "FactoredMap",
     "MapOfStructure",
@@ -266,10 +267,14 @@ def _map(
     raise TypeError(
         f"the {what} of a {type(A).__name__} for the {norm} is not of this type, or is not "
         "available. It is for Diagonal and BlockDiagonal; for Hermitian, PSD and LowRank with "
-        "unitarily invariant norms; and for Sparse with 'fro', 1 and inf. Pass the matrix as an "
-        "array: x.dense()"
+        "unitarily invariant norms; and for Sparse with 'fro', 1 and inf. " + AS_ARRAY
     )
 
+
+AS_ARRAY = (
+    "Pass the matrix as an array: x.dense(), or scipy's x.toarray(), torch's x.to_dense(), "
+    "jax's x.todense()"
+)
 
 ONE_BY_ONE = (Diagonal, BlockDiagonal, Sparse)
 """Types whose parameters are entries, at positions where norms of entries leave zeros."""
