@@ -77,8 +77,8 @@ def _norm(W: jax.Array, value: jax.Array, G: jax.Array) -> jax.Array:
 
 @_norm.defjvp
 def _norm_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
-    W, value, G = primals  # d ||W|| = Re<G, E>
-    return value, jnp.sum((jnp.conj(_gradient(W, G)) * tangents[0]).real)
+    W, _, G = primals  # d ||W|| = Re<G, E>; both results are differentiated again
+    return _norm(*primals), jnp.sum((jnp.conj(_gradient(W, G)) * tangents[0]).real)
 
 
 @jax.custom_jvp
@@ -89,8 +89,8 @@ def _gradient(W: jax.Array, G: jax.Array) -> jax.Array:
 
 @_gradient.defjvp
 def _gradient_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
-    W, G = primals  # dG = D(E)
-    return G, normgrad.hvp(W, tangents[0], 2)
+    # dG = D(E)
+    return _gradient(*primals), normgrad.hvp(primals[0], tangents[0], 2)
 
 
 def penalty(
