@@ -14,6 +14,7 @@ from normgrad.calculus import NormRule
 from normgrad.engines.torch_norm import known_value, only_reverse
 from normgrad.nn.scaling import Mode, check_scaling, scaled
 from normgrad.nn.torch.convolutions import CONVOLUTIONS, Geometry
+from normgrad.nn.torch.following import follow
 
 __all__ = ["SpectralNorm", "computed", "spectral_norm"]
 
@@ -36,7 +37,7 @@ class SpectralNorm(nn.Module):
     matrix : callable, optional
         From the weight, of any shape, to the `normgrad.Matrix` whose norm is meant.
     tol : float, optional
-        As for `normgrad.track`; only without `matrix`.
+        As for `spectral_norm`; only without `matrix`.
 
     Attributes
     ----------
@@ -107,27 +108,15 @@ class SpectralNorm(nn.Module):
         symbolic = torch.compiler.is_compiling() or W.is_meta
         if symbolic or self.columns is None or not only_reverse():
             return _norm(W)
-        A = W.detach()
-        value, G, columns = normgrad.track(A, self.columns, tol=self.tol)
-        if self.training:
-            with torch.no_grad():
+        A, rule = W.detach(), _rule(W.dtype, W.shape)
+        with torch.no_grad():
+            value, G, columns, tied = follow(A, self.columns, self.tol)
+            if self.training:
                 self.columns.copy_(columns)
-        rule = _rule(W.dtype, W.shape)
-        if W.requires_grad and torch.is_grad_enabled() and _is_tied(A, value, columns):
+        if tied and W.requires_grad and torch.is_grad_enabled():
             value, G = rule.value_and_gradient(A)
         norm: Tensor = known_value(rule, W, value, G)
         return norm
-
-
-def _is_tied(A: Tensor, norm: Tensor, columns: Tensor) -> bool:
-    """Whether the second singular value on the span of the columns counts as the first."""
-    if columns.shape[1] < 2 or not norm.isfinite():
-        return False
-    A = A if A.shape[0] >= A.shape[1] else A.mH
-    unit = norm.clamp(min=torch.finfo(A.dtype).tiny)
-    first, second, *_ = torch.linalg.svdvals(A @ (columns / unit))
-    tie = 8 * max(A.shape) ** 0.5 * torch.finfo(A.dtype).eps
-    return bool(second >= first * (1 - tie))
 
 
 @functools.cache
@@ -180,10 +169,12 @@ def spectral_norm(
         vectors, but small SVDs by Fourier transform, and is too large by a share of order
         ``1 / grid**2`` at most.
     tol : float, optional
-        For Linear and Embedding, the residual that `normgrad.track` may leave. The default is
-        rounding level. With 1e-3, a training step costs two products with three columns;
-        the error of the norm is at most ``tol ||W||``, about ``tol**2 ||W||`` where the
-        largest singular value stands alone, and that of its gradient ``tol s_1 / (s_1 - s_2)``.
+        For Linear and Embedding, the residual ``|A^H u - s v| / s`` that is allowed, as for
+        `normgrad.track`. The default is rounding level. With 1e-3 a training step costs less;
+        the error of the norm is about ``tol**2 / (1 - s_2 / s_1)``, relative, and that of its
+        gradient ``tol / (1 - s_2 / s_1)``. (A residual proves that some singular value is as near;
+        that it is the largest is known from three vectors, which see others overtake it, but
+        where many lie within `tol` the norm may be too small by about `tol`.)
 
     Returns
     -------
@@ -202,9 +193,9 @@ def spectral_norm(
     -----
     Differentiable to second order in the weight, through the norm: with G the gradient of the
     norm, the derivative of ``W / ||W||`` in the direction E is ``(E - W <G, E> / ||W||) / ||W||``.
-    Where the largest singular value is multiple, G is the subgradient of least norm. (Between two
-    steps of `normgrad.track` a multiple value is noticed by its second and third vector, which
-    converge with the steps; until then G is another subgradient.) W = 0 stays 0, with the
+    Where the largest singular value is multiple, G is the subgradient of least norm. (That it is
+    multiple is noticed by the second of three vectors, which converge with the steps; until then
+    G is another subgradient.) W = 0 stays 0, with the
     derivative of ``bound W``, so that descent leaves it; at the kink of "cap" the derivative is
     the identity.
 
@@ -216,8 +207,9 @@ def spectral_norm(
     the buffer is only read. float16 and bfloat16 are computed in float32, also under autocast, and
     then rounded.
 
-    Cost: for a matrix a few products with vectors, see `normgrad.track`; for a
-    convolution `normgrad.Convolution2d` tells, and others take products with the layer.
+    Cost: for a matrix some products with three vectors, from those of the last time on; if they
+    do not suffice, what `normgrad.track` costs. For a convolution `normgrad.Convolution2d` tells;
+    those with strides, dilation, groups or other padding take products with the layer.
 
     References
     ----------
