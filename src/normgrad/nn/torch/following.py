@@ -65,7 +65,7 @@ def _from_krylov(A: Tensor, V: Tensor, tol: float | None) -> Followed | None:
         Y = A @ Q
         try:
             theta, W = torch.linalg.eigh(Y.mH @ Y)  # ascending
-        except torch.linalg.LinAlgError:
+        except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             return None
         V = Q @ W[:, -b:].flip(1)
         y = A @ V[:, 0]
