@@ -73,7 +73,8 @@ def _loaded_after(code: str) -> set[str]:
 
 
 def test_import_loads_no_other_library() -> None:
-    assert not _loaded_after("import normgrad, normgrad.testing, normgrad.compat") & set(OPTIONAL)
+    code = "import normgrad, normgrad.testing, normgrad.compat, normgrad.nn"
+    assert not _loaded_after(code) & set(OPTIONAL)
 
 
 def test_numpy_work_loads_no_other_library() -> None:

@@ -39,3 +39,16 @@ def test_the_example_of_a_matrix_type_runs() -> None:
     A = names["A"]
     assert value == pytest.approx((gradient.left * A.left).sum(), rel=1e-12)
     assert value == pytest.approx((gradient.right * A.right).sum(), rel=1e-12)
+
+
+def test_the_example_of_training_runs() -> None:
+    if not README.exists():
+        pytest.skip("not a source checkout")
+    code = next(
+        c for c in re.findall(r"```python\n(.*?)```", README.read_text(), flags=re.DOTALL)
+        if "normgrad.nn.torch" in c
+    )  # fmt: skip
+    names: dict[str, Any] = {"torch": torch}
+    exec(code.replace("32", "8"), names)
+    bound = names["lipschitz_bound"](names["net"], (3, 8, 8))
+    assert bound.item() == pytest.approx(1, rel=1e-5)

@@ -29,7 +29,7 @@ from normgrad.engines.torch_derivative import (
     with_outer_tangents,
 )
 
-__all__ = ["linearize", "value", "value_and_gradient"]
+__all__ = ["known_value", "linearize", "only_reverse", "value", "value_and_gradient"]
 
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
@@ -158,8 +158,8 @@ class _Norm(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Any, rule: NormRule) -> Any:
-        value, ctx.G = _computed(rule, x)
+    def forward(ctx: Any, x: Any, rule: NormRule, known: Any) -> Any:
+        value, ctx.G = _computed(rule, x) if known is None else known
         ctx.rule = rule
         ctx.memory = None
         ctx.save_for_backward(x)
@@ -176,14 +176,14 @@ class _Norm(torch.autograd.Function):
             if ctx.memory is None:
                 ctx.memory = Memory(ctx.rule, G)
             G = _Gradient.apply(*ctx.saved_tensors, ctx.memory)[0]
-        return (value_bar if G.ndim == 2 else value_bar[..., None, None]) * G, None
+        return (value_bar if G.ndim == 2 else value_bar[..., None, None]) * G, None, None
 
 
 _apply_norm: Any = super(torch.autograd.Function, _Norm).apply
-"""``_Norm.apply`` without its checks for transforms, which `_only_reverse` has made."""
+"""``_Norm.apply`` without its checks for transforms, which `only_reverse` has made."""
 
 
-def _only_reverse() -> bool:
+def only_reverse() -> bool:
     """Whether neither forward mode nor a transform of torch.func is on."""
     return forward_ad._current_level < 0 and not torch._C._are_functorch_transforms_active()
 
@@ -191,13 +191,23 @@ def _only_reverse() -> bool:
 def value(rule: NormRule, x: Any) -> Any:
     """Return the norm, and keep the gradient where reverse mode is on."""
     if x.requires_grad and torch.is_grad_enabled():
-        return _apply_norm(x, rule) if _only_reverse() else value_and_gradient(rule, x)[0]
+        return _apply_norm(x, rule, None) if only_reverse() else value_and_gradient(rule, x)[0]
     return _ValueAlone.apply(x, rule)
+
+
+def known_value(rule: NormRule, x: Any, value: Any, G: Any) -> Any:
+    """Return a norm that is known with its gradient, differentiable as if it were computed.
+
+    Only where `only_reverse` holds.
+    """
+    if x.requires_grad and torch.is_grad_enabled():
+        return _apply_norm(x, rule, (value, G))
+    return value
 
 
 def value_and_gradient(rule: NormRule, x: Any) -> tuple[Any, Any]:
     """Return the norm and the gradient, from one factorization."""
-    if not (x.requires_grad and torch.is_grad_enabled()) and _only_reverse():
+    if not (x.requires_grad and torch.is_grad_enabled()) and only_reverse():
         return _computed(rule, x)
     G, known = _Gradient.apply(x, Memory(rule))
     return _Value.apply(x, G, known), G

@@ -1,0 +1,153 @@
+"""The matrix that a convolution layer is, on inputs of one size."""
+
+import math
+import operator
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from normgrad import Convolution1d, Convolution2d, Matrix, Operator
+
+__all__ = ["CONVOLUTIONS", "Enlarged", "Geometry"]
+
+_PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CONVOLUTIONS = (*_PLAIN, *_TRANSPOSED)
+
+_FORTH = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+_BACK = {
+    1: functional.conv_transpose1d,
+    2: functional.conv_transpose2d,
+    3: functional.conv_transpose3d,
+}
+_MATRICES = {1: Convolution1d, 2: Convolution2d}
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """All of a convolution layer but its weight and bias, and the size of its input."""
+
+    grid: tuple[int, ...]
+    weight_shape: tuple[int, ...]
+    channels: int
+    transposed: bool
+    mode: str
+    rims: tuple[int, ...]
+    """What is added around the input: before, after; of the last axis first, as `F.pad` has it."""
+    padding: tuple[int, ...]
+    output_padding: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+
+    @classmethod
+    def of(cls, module: nn.Module, grid: Any) -> Self:
+        """Return the geometry of a layer on inputs of a size, (L,), (H, W) or (D, H, W)."""
+        m: Any = module
+        axes = len(m.kernel_size)
+        transposed = isinstance(module, _TRANSPOSED)
+        return cls(
+            grid=_checked(grid, axes, module),
+            weight_shape=tuple(m.weight.shape),
+            channels=m.in_channels,
+            transposed=transposed,
+            mode=m.padding_mode,
+            rims=(0,) * (2 * axes) if transposed else tuple(m._reversed_padding_repeated_twice),
+            padding=m.padding if transposed else (0,) * axes,
+            output_padding=m.output_padding,
+            stride=m.stride,
+            dilation=m.dilation,
+            groups=m.groups,
+        )
+
+    def __call__(self, v: Tensor, weight: Tensor) -> Tensor:
+        """Return what the layer makes of an input, flattened."""
+        return self._convolved(v.reshape(1, self.channels, *self.grid), weight).reshape(-1)
+
+    def _convolved(self, x: Tensor, weight: Tensor) -> Tensor:
+        d = len(self.grid)
+        if self.transposed:
+            return _BACK[d](
+                x, weight, None, self.stride, self.padding, self.output_padding,
+                self.groups, self.dilation,
+            )  # fmt: skip
+        if any(self.rims):
+            x = functional.pad(x, self.rims, "constant" if self.mode == "zeros" else self.mode)
+        return _FORTH[d](x, weight, None, self.stride, 0, self.dilation, self.groups)
+
+    @property
+    def output(self) -> tuple[int, ...]:
+        """Return (c_out, ...), the shape of what comes out for one input."""
+        x = torch.empty((1, self.channels, *self.grid), device="meta")
+        return tuple(self._convolved(x, torch.empty(self.weight_shape, device="meta")).shape[1:])
+
+    @property
+    def is_same(self) -> bool:
+        """Whether `Convolution1d` or `Convolution2d` is this layer's matrix."""
+        taps = self.weight_shape[2:]
+        rims = [rim for k in reversed(taps) for rim in ((k - 1) // 2, k - 1 - (k - 1) // 2)]
+        return (
+            not self.transposed
+            and len(taps) in _MATRICES
+            and self.mode in ("zeros", "circular")
+            and list(self.rims) == rims
+            and self._is_plain
+        )
+
+    @property
+    def _is_plain(self) -> bool:
+        return {*self.stride, *self.dilation, self.groups} == {1}
+
+    def matrix(self, weight: Tensor) -> Matrix:
+        """Return the matrix, exactly: for a weight, by what the layer does."""
+        if self.is_same:
+            return _MATRICES[len(self.grid)](weight, self.grid, self.mode)
+        shape = math.prod(self.output), self.channels * math.prod(self.grid)
+        return Operator(self, shape, (weight,))
+
+    def enlarged(self) -> "Enlarged":
+        """Return a larger circular convolution, of which this one is a part.
+
+        With zeros around the input, each output is one of the ``N + k - 1`` along each axis
+        which meet the N inputs, or 0. On a circle of that size nothing wraps around, so
+        that this is the circular convolution with rows and columns left out (transposed:
+        its adjoint), and its norm is not larger. In the limit of N the norms agree.
+        """
+        if self.mode != "zeros" or not self._is_plain or len(self.grid) not in _MATRICES:
+            raise ValueError(
+                "padding='circular' bounds a convolution in one or two dimensions with zeros "
+                f"around its input, stride 1, dilation 1 and groups 1; got {self}. Leave padding "
+                "out to have the norm itself"
+            )
+        sizes = self.output[1:] if self.transposed else self.grid
+        taps = self.weight_shape[2:]
+        return Enlarged(tuple(n + k - 1 for n, k in zip(sizes, taps, strict=True)))
+
+
+@dataclass(frozen=True)
+class Enlarged:
+    """A weight to the matrix of the circular convolution on this grid."""
+
+    grid: tuple[int, ...]
+
+    def __call__(self, weight: Tensor) -> Matrix:
+        return _MATRICES[len(self.grid)](weight, self.grid, "circular")
+
+
+def _checked(grid: Any, axes: int, module: nn.Module) -> tuple[int, ...]:
+    """Return the size of the input as a tuple of positive integers."""
+    sizes = grid if isinstance(grid, (tuple, list)) else (grid,)
+    try:
+        sizes = tuple(map(operator.index, sizes))
+    except TypeError:
+        sizes = ()
+    if len(sizes) != axes or min(sizes) < 1:
+        name = ("L", "(H, W)", "(D, H, W)")[axes - 1]
+        raise ValueError(
+            f"the norm of a {type(module).__name__} depends on the size of its input: give grid = "
+            f"{name}, positive integers; got {grid!r}"
+        )
+    return sizes

@@ -1,0 +1,168 @@
+"""Sums of norms over all weights of a module that are matrices."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+import normgrad
+from normgrad.nn.torch.convolutions import CONVOLUTIONS, Geometry
+from normgrad.nn.torch.parametrization import computed
+
+__all__ = ["nuclear_penalty", "spectral_penalty"]
+
+
+def nuclear_penalty(module: nn.Module, *, grid: Any = None, skip: Iterable[str] = ()) -> Tensor:
+    r"""Return the sum of the nuclear norms of all weights that are matrices.
+
+    The convex surrogate of rank: its descent makes weights of low rank.
+
+    Parameters
+    ----------
+    module : Module
+        With Linear, Embedding and convolution layers at any depth.
+    grid : "reshape", tuple of int, or dict, optional
+        What the norm of a convolution is. "reshape": that of its kernel as a matrix, c_out x (c_in
+        kh kw); a size (H, W) of its input: that of the convolution; or a dict from the names of
+        weights, as "0.weight", to one of these. Needed if there is a convolution.
+    skip : names
+        Parameters, as "rnn.weight_hh_l0", or modules, as "rnn", that are left out.
+
+    Returns
+    -------
+    () tensor
+        Differentiable in the weights, as norms are: the subgradient of least norm.
+
+    Raises
+    ------
+    TypeError
+        For a parameter with two or more axes in a layer of another type, by its name: what matrix
+        it stands for is not known, and nothing is skipped silently.
+    ValueError
+        For a convolution without `grid`, or a name in `skip` or `grid` that there is not.
+
+    Notes
+    -----
+    Parameters with fewer than two axes, biases and gains, are no matrices and do not count. A
+    weight that several layers share counts once. A weight with a parametrization counts as
+    what it is, not as what is stored.
+
+    Cost: a factorization for each weight; of a convolution, see `normgrad.Convolution2d`. A
+    convolution with stride, dilation, groups or other padding forms its array, for
+    the nuclear norm, which is limited to 2**25 entries.
+
+    Examples
+    --------
+    >>> import torch, normgrad.nn.torch
+    >>> net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 1))
+    >>> with torch.no_grad():
+    ...     _ = net[0].weight.copy_(torch.eye(2)), net[2].weight.copy_(torch.tensor([[3.0, 4.0]]))
+    >>> round(normgrad.nn.torch.nuclear_penalty(net).item(), 5)
+    7.0
+    >>> round(normgrad.nn.torch.nuclear_penalty(net, skip=["2"]).item(), 5)
+    2.0
+    """
+    return _penalty(module, "nuc", grid, skip)
+
+
+def spectral_penalty(module: nn.Module, *, grid: Any = None, skip: Iterable[str] = ()) -> Tensor:
+    r"""Return the sum of the spectral norms of all weights that are matrices.
+
+    Parameters
+    ----------
+    module, grid, skip
+        As for `nuclear_penalty`, and so are the errors and what counts.
+
+    Returns
+    -------
+    () tensor
+        Differentiable in the weights.
+
+    References
+    ----------
+    Y. Yoshida, T. Miyato, Spectral norm regularization for improving the generalizability of
+    deep learning, arXiv:1705.10941 (2017), with the squares of estimates.
+
+    Examples
+    --------
+    >>> import torch, normgrad.nn.torch
+    >>> net = torch.nn.Sequential(torch.nn.Conv1d(1, 1, 3, padding=1), torch.nn.Linear(5, 1))
+    >>> with torch.no_grad():
+    ...     _ = net[0].weight.copy_(torch.tensor([[[0.0, 2.0, 0.0]]]))
+    >>> round(normgrad.nn.torch.spectral_penalty(net, grid=5, skip=["1"]).item(), 5)
+    2.0
+    """
+    return _penalty(module, 2, grid, skip)
+
+
+def _penalty(module: nn.Module, ord: Any, grid: Any, skip: Iterable[str]) -> Tensor:
+    if isinstance(skip, str):
+        raise TypeError(f"skip takes a list of names; got the string {skip!r}, write [{skip!r}]")
+    skip = set(skip)
+    grids = dict(grid) if isinstance(grid, Mapping) else None
+    known = {name for name, _ in module.named_modules()} | set(_tensors(module))
+    unknown = sorted((skip | set(grids or ())) - known)
+    if unknown:
+        raise ValueError(f"the module has no parameters or modules of these names: {unknown}")
+    total: Any = torch.zeros(())
+    for name, layer, weight in _weights(module, skip):
+        W: Any = computed(weight)
+        if isinstance(layer, CONVOLUTIONS):
+            W = _matrix(name, layer, W, grid if grids is None else grids.get(name))
+        total = total.to(weight.device) + normgrad.matrix_norm(W, ord)
+    return total
+
+
+def _weights(module: nn.Module, skip: set[str]) -> Iterator[tuple[str, nn.Module, Tensor]]:
+    """Yield the name, the layer and the tensor of all weights that count."""
+    counted = set()
+    for name, (layer, attribute) in _tensors(module).items():
+        if any(f"{name}.".startswith(f"{left_out}.") for left_out in skip):
+            continue
+        source = layer._parameters.get(attribute)
+        tensor = getattr(layer, attribute)
+        if tensor.ndim < 2 or (source is not None and id(source) in counted):
+            continue
+        counted.add(id(source))
+        if attribute != "weight" or not isinstance(layer, (nn.Linear, nn.Embedding, *CONVOLUTIONS)):
+            kind = parametrize.type_before_parametrizations(layer)
+            raise TypeError(
+                f"which matrix {name!r}, of shape {tuple(tensor.shape)}, of a {kind.__name__} "
+                "stands for is not known; known are the weights of Linear, Embedding and "
+                "convolutions. Leave it out with skip=, and add a norm of your own"
+            )
+        yield name, layer, tensor
+
+
+def _tensors(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """Return layer and attribute of all parameters, and of what parametrizations give."""
+    found: dict[str, tuple[nn.Module, str]] = {}
+    inside: list[str] = []
+    for path, layer in module.named_modules():
+        if any(f"{path}.".startswith(prefix) for prefix in inside):
+            continue
+        prefix = f"{path}." if path else ""
+        names = [name for name, p in layer._parameters.items() if p is not None]
+        if parametrize.is_parametrized(layer):
+            names += list(layer.parametrizations)
+            inside.append(f"{prefix}parametrizations.")
+        found.update({prefix + name: (layer, name) for name in names})
+    return found
+
+
+def _matrix(name: str, layer: nn.Module, weight: Tensor, grid: Any) -> Any:
+    """Return the matrix of a convolution, as it was chosen."""
+    if grid is None:
+        raise ValueError(
+            f"{name!r} is the kernel of a convolution, whose norm depends on the size of its "
+            "input: give grid = (H, W), or a dict with one for each name; or grid='reshape' for "
+            "the norm of the kernel as a matrix, which is another norm"
+        )
+    if isinstance(grid, str):
+        if grid != "reshape":
+            raise ValueError(f"grid={grid!r} is not known; valid: 'reshape', (H, W), or a dict")
+        transposed = Geometry.of(layer, (1,) * (weight.ndim - 2)).transposed
+        return (weight.movedim(1, 0) if transposed else weight).flatten(1)
+    return Geometry.of(layer, grid).matrix(weight)
