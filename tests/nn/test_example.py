@@ -1,4 +1,4 @@
-"""The example runs, and its certificates hold."""
+"""The certificates of the example hold."""
 
 import importlib.util
 from pathlib import Path
@@ -21,13 +21,6 @@ def example() -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def test_it_runs(example: Any, capsys: Any, tmp_path: Any) -> None:
-    example.main(["--short", "--plot", str(tmp_path / "digits.png")])
-    out = capsys.readouterr().out
-    assert "Lipschitz constant at most 1.0000" in out or "at most 0.99999" in out
-    assert (tmp_path / "digits.png").stat().st_size > 1000
 
 
 def test_no_change_within_the_radius_changes_the_answer(example: Any) -> None:
