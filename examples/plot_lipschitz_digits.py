@@ -8,7 +8,7 @@ PyTorch's own `spectral_norm` divides by an estimate from one step of power iter
 step of training. It is below the norm, so that its layers have norms above 1: a certificate that
 takes them for 1 is wrong. Here both are trained, and the norms are measured by an SVD.
 
-Run with ``python examples/plot_lipschitz_digits.py [--short] [--plot digits.png]``.
+Run with ``python examples/plot_lipschitz_digits.py [digits.png]``.
 """
 
 import argparse
