@@ -59,7 +59,7 @@ def _from_krylov(A: Tensor, V: Tensor, tol: float | None) -> Followed | None:
     # where squares of s and of its rounding errors neither over- nor underflow
     least, most = math.sqrt(finfo.tiny) / finfo.eps, math.sqrt(finfo.max) * finfo.eps
     adjoint, n = A.mH, A.shape[1]
-    steps = (0, *_STEPS) if A.numel() >= _LARGE else _STEPS
+    steps: tuple[int, ...] = (0, *_STEPS) if A.numel() >= _LARGE else _STEPS
     if n <= _SMALL:
         steps = (*steps[:4], n)
     for q in steps:
