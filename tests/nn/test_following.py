@@ -57,6 +57,7 @@ def test_what_does_not_converge_is_left_to_track(monkeypatch: Any) -> None:
     calls = []
     track = normgrad.track
     monkeypatch.setattr(following, "_STEPS", (2,))
+    monkeypatch.setattr(following, "_SMALL", 0)
     monkeypatch.setattr(normgrad, "track", lambda *a, **k: calls.append(a) or track(*a, **k))
     norm = follow(A, columns, None).norm.item()
     assert norm == pytest.approx(np.linalg.norm(A.numpy(), 2), rel=1e-13)

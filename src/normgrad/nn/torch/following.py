@@ -26,6 +26,9 @@ import normgrad
 __all__ = ["Followed", "follow"]
 
 _STEPS = (4, 6, 6, 6, 6, 6)
+_SMALL = 160
+"""Up to so many columns the last space is the entire one: where singular values crowd, an
+eigenvalue problem is sooner solved than a run of many steps."""
 _LARGE = 2**16
 """From so many entries on, products cost more than calls: it is tried with the columns alone."""
 
@@ -52,11 +55,13 @@ def follow(A: Tensor, columns: Tensor, tol: float | None) -> Followed:
 def _from_krylov(A: Tensor, V: Tensor, tol: float | None) -> Followed | None:
     """Return the triplet for A with at least as many rows as columns, if it is found."""
     finfo, b = torch.finfo(A.dtype), V.shape[1]
-    accuracy = max(tol or 0.0, 8 * finfo.eps)
+    accuracy = max(tol or 0.0, 16 * finfo.eps)
     # where squares of s and of its rounding errors neither over- nor underflow
     least, most = math.sqrt(finfo.tiny) / finfo.eps, math.sqrt(finfo.max) * finfo.eps
     adjoint, n = A.mH, A.shape[1]
-    steps = (0, *_STEPS) if A.numel() >= _LARGE else _STEPS
+    steps: tuple[int, ...] = (0, *_STEPS) if A.numel() >= _LARGE else _STEPS
+    if n <= _SMALL:
+        steps = (*steps[:4], n)
     for q in steps:
         if n <= b * (q + 1):  # the space is the entire one
             Q = torch.eye(n, dtype=A.dtype, device=A.device)
