@@ -169,7 +169,8 @@ def prepared(x: Any, ord: Any, axis: Any, method: str) -> tuple[Engine, NormRule
     if len(_PREPARED) > 1000:
         _PREPARED.clear()
     found = (argument.engine, norm_rule(argument, ord, method)) if plain else None
-    _PREPARED[key] = found
+    if found is None or found[1].any_library:  # (a function of a user is not kept alive)
+        _PREPARED[key] = found
     return found
 
 

@@ -38,6 +38,10 @@ class NormByEntries(NormRule):
     norm: EntrywiseNorm
     method: str = "auto"
 
+    @property
+    def any_library(self) -> bool:
+        return self.norm.any_library
+
     def settled(self, A: Array) -> "NormByEntries":
         return self
 

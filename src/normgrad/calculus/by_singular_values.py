@@ -108,6 +108,10 @@ def is_empty(A: Array) -> bool:
 class NormBySingularValues(BySingularValues, NormRule):
     """The norm: its gradient is the lift of the slope of its gauge."""
 
+    @property
+    def any_library(self) -> bool:
+        return self.norm.any_library
+
     def triplets(self, k: int) -> int:
         return self.norm.triplets(k)
 

@@ -42,6 +42,10 @@ class PolarByIteration(NormRule):
     norm: Nuclear
     method: str = "iteration"
 
+    @property
+    def any_library(self) -> bool:
+        return self.norm.any_library
+
     def settled(self, A: Array) -> "PolarByIteration":
         return self
 

@@ -33,8 +33,13 @@ class Rule(ABC):
 
     @property
     def portable(self) -> bool:
-        """Whether the rule holds for arrays of every library, and may be compiled once for all."""
+        """Whether the rule holds no arrays and functions, and may be compiled once for all."""
         return True
+
+    @property
+    def any_library(self) -> bool:
+        """Whether arrays of another library may be put in: where no code of a user would see it."""
+        return False
 
     def split(self) -> tuple[tuple[Array, ...], Self]:
         """Return the traced arrays that the rule holds, and the rule without them."""

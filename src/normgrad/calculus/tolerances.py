@@ -1,6 +1,5 @@
 """When a singular value counts as zero, and a gap as a tie: decided here and nowhere else."""
 
-import functools
 from typing import Any, NamedTuple
 
 from normgrad.arithmetic import Array, machine_epsilon, namespace
@@ -21,7 +20,6 @@ def tolerances(norm: Norm, A: Array) -> Tolerances:
     return tolerances_for(norm, max(*A.shape[-2:], 1), machine_epsilon(A))
 
 
-@functools.lru_cache(maxsize=1000)
 def tolerances_for(norm: Norm, size: int, epsilon: float) -> Tolerances:
     """Return the tolerances of `norm`, by default ``8 sqrt(size) eps``, size being max(m, n).
 

@@ -10,6 +10,7 @@ from normgrad.arithmetic import Array
 from normgrad.calculus import NormRule, ProxRule, TrackedSpectral
 from normgrad.engines import torch_compile, torch_derivative, torch_norm, torch_prox
 from normgrad.engines.base import Engine
+from normgrad.norms import SpectralFunction
 
 __all__ = ["ENGINE", "TorchEngine"]
 
@@ -24,6 +25,28 @@ def _is_symbolic(x: Any) -> bool:
             "take the norm for a constant; call the norm outside the compiled function"
         )
     return True
+
+
+def _refuse_hidden(rule: NormRule, x: Any) -> None:
+    """Raise TypeError if functions of a user depend on a tensor that is differentiated.
+
+    A norm is a function of the matrix alone: the gradient would not reach that tensor.
+    """
+    norm, forward = rule.norm, forward_ad._current_level >= 0
+    if not (isinstance(norm, SpectralFunction) and (forward or torch.is_grad_enabled())):
+        return
+    one = torch.ones(1, dtype=x.dtype.to_real(), device=x.device)
+    for name in ("f", "df", "d2f"):
+        function = getattr(norm, name)
+        y = None if function is None else function(one)
+        if not isinstance(y, torch.Tensor):
+            continue
+        if y.requires_grad or (forward and forward_ad.unpack_dual(y).tangent is not None):
+            raise TypeError(
+                f"{name} of the {norm} depends on a tensor that is differentiated, and the "
+                "gradient would not reach it. If it is not wanted, detach that tensor: "
+                "t.detach(). If it is, write the sum over torch.linalg.svdvals(x) instead"
+            )
 
 
 @final
@@ -67,22 +90,26 @@ class TorchEngine(Engine):
         return torch.as_tensor(t, dtype=real.dtype, device=like.device).expand(shape)
 
     def value(self, rule: NormRule, x: Array) -> Array:
+        _refuse_hidden(rule, x)
         if _is_symbolic(x):
             return torch_compile.value(rule, x)
         return torch_norm.value(rule, x)
 
     def value_and_gradient(self, rule: NormRule, x: Array) -> tuple[Array, Array]:
+        _refuse_hidden(rule, x)
         if _is_symbolic(x):
             return torch_compile.value_and_gradient(rule, x)
         return torch_norm.value_and_gradient(rule, x)
 
     def hessian(self, rule: NormRule, x: Array) -> Callable[[Array], Array]:
+        _refuse_hidden(rule, x)
         if _is_symbolic(x):
             return lambda E: torch_compile.hessian_product(rule, x, E)
         memory = torch_derivative.Memory(rule)
         return lambda E: torch_derivative.derivative(memory, E, x)
 
     def linearize(self, rule: NormRule, x: Array) -> tuple[Array, Callable[[Array], Array]]:
+        _refuse_hidden(rule, x)
         if _is_symbolic(x):  # (operators return tensors alone: two factorizations)
             return self.value_and_gradient(rule, x)[1], self.hessian(rule, x)
         return torch_norm.linearize(rule, x)

@@ -44,7 +44,7 @@ def _is_graph_kept() -> bool:
 
 def _computed(rule: NormRule, x: Any) -> tuple[Any, Any]:
     """Return value and gradient; of a small tensor by NumPy, whose calls cost less."""
-    if x.numel() > 256 or not x.is_cpu or type(x) not in _PLAIN or not rule.portable:
+    if x.numel() > 256 or not x.is_cpu or type(x) not in _PLAIN or not rule.any_library:
         return rule.value_and_gradient(x)
     x = x.detach()
     if x.is_conj() or x.is_neg():

@@ -43,6 +43,11 @@ class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
     degree: ClassVar[int | None] = 1
     """The norm of ``c A`` is ``c^degree`` times that of A; None says that it has no degree."""
 
+    @property
+    def any_library(self) -> bool:
+        """Whether it takes arrays of every library: true of this package's own classes alone."""
+        return type(self).__module__.startswith("normgrad.")
+
     def check_shape(self, m: int, n: int) -> None:  # noqa: B027 (most norms take every shape)
         """Raise ValueError if the norm is not defined for ``m x n`` matrices."""
 

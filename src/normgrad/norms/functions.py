@@ -1,9 +1,11 @@
 """Functions of singular values that are no norms: smoothed, or a user's own."""
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, final
+from weakref import WeakValueDictionary
 
 from normgrad.arithmetic import Array, divide, machine_epsilon, namespace
 from normgrad.norms.base import Curvature, UnitarilyInvariantNorm, set_number
@@ -75,8 +77,10 @@ class HuberNuclear(UnitarilyInvariantNorm):
         )
 
 
-_KEYS: dict["SpectralFunction", str] = {}
-"""The functions made so far, each with the name by which a compiled graph finds it."""
+_KNOWN: WeakValueDictionary[int, "SpectralFunction"] = WeakValueDictionary()
+"""The functions that compiled graphs name, by their keys."""
+
+_new_key = itertools.count().__next__
 
 
 @final
@@ -89,7 +93,8 @@ class SpectralFunction(UnitarilyInvariantNorm):
     f, df, d2f : callable
         f and its first two derivatives, entrywise for arrays of nonnegative numbers of the
         library in use; write them with operators, or with the library's functions. Without d2f
-        there is no second derivative.
+        there is no second derivative. The gradient is that in the matrix alone: PyTorch tensors
+        that they close over must not require one, else TypeError.
 
     Notes
     -----
@@ -101,6 +106,8 @@ class SpectralFunction(UnitarilyInvariantNorm):
 
     Divided differences of f' for arguments that agree to about eps^(1/5) are taken from d2f,
     with an error of order eps for smooth f; others are quotients.
+
+    With ``torch.compile(fullgraph=True)``, make it outside of the compiled function.
 
     For functions that are no sums, write a class of `normgrad.norms.UnitarilyInvariantNorm`.
 
@@ -137,18 +144,34 @@ class SpectralFunction(UnitarilyInvariantNorm):
             given: Any = getattr(self, field)
             if not (callable(given) or (field == "d2f" and given is None)):
                 raise TypeError(f"SpectralFunction {field} must be callable; got {given!r}")
-        object.__setattr__(self, "_key", _KEYS.setdefault(self, str(len(_KEYS))))
+        # (torch.compile can read a key, and cannot make one)
+        key = _new_key()
+        object.__setattr__(self, "_key", key)
+        _KNOWN[key] = self
+
+    @property
+    def any_library(self) -> bool:
+        return False
 
     def __str__(self) -> str:
         return f"function {getattr(self.f, '__name__', 'f')} of singular values"
 
     def name(self) -> str:
-        return f"{type(self).__module__}:{type(self).__name__}.known('{self._key}')"  # type: ignore[attr-defined]
+        return f"{type(self).__module__}:{type(self).__name__}.known({self._key})"  # type: ignore[attr-defined]
 
     @classmethod
-    def known(cls, key: str) -> "SpectralFunction":
+    def known(cls, key: int) -> "SpectralFunction":
         """Return the function that was given this key when it was made."""
-        return next(function for function, its in _KEYS.items() if its == key)
+        try:
+            return _KNOWN[key]
+        except KeyError:
+            raise RuntimeError(
+                "a compiled function calls a SpectralFunction that is no more; keep a reference "
+                "to it for as long as the compiled function is used"
+            ) from None
+
+    def __reduce__(self) -> Any:
+        return type(self), (self.f, self.df, self.d2f)  # (a key holds in this process alone)
 
     def value(self, s: Array) -> Array:
         return namespace(s).sum(self.f(s), axis=-1)

@@ -80,6 +80,10 @@ class _Square(Norm):
         """Return that of the norm."""
         return getattr(self.norm, "tie_tol", None)
 
+    @property
+    def any_library(self) -> bool:
+        return bool(self.norm.any_library)
+
     def check_shape(self, m: int, n: int) -> None:
         self.norm.check_shape(m, n)
 
