@@ -32,6 +32,7 @@ from normgrad.arithmetic import (
     put,
     real,
     vector_norm,
+    when,
     while_loop,
 )
 from normgrad.factorizations.tridiagonal import largest_eigenpairs
@@ -169,9 +170,25 @@ def _step(problem: Problem) -> Callable[[Basis], Basis]:
         rows = first_rows(q, j + 1)
         w = w - (bar(rows) @ w) @ rows
         b = vector_norm(w)
-        q = put(q, j + 1, w / (b + (b == 0)))
-        alpha, beta = put(alpha, j - start, a), put(beta, j - start, b)
-        return Basis(q, j + 1, start, alpha, beta, b, b > epsilon * a)
+        alpha = put(alpha, j - start, a)
+        top = alpha.max()
+
+        def again(left: tuple[Array, Any]) -> tuple[Array, Any]:
+            # next to nothing is left, and of that once is not enough
+            w, b = left
+            w = w / (b + (b == 0))
+            w = w - (bar(rows) @ w) @ rows
+            c = vector_norm(w)
+            return w / (c + (c == 0)), b * c
+
+        def enough(left: tuple[Array, Any]) -> tuple[Array, Any]:
+            w, b = left
+            return w / (b + (b == 0)), b
+
+        unit, b = when(b < 1e-3 * top, again, enough, (w, b))
+        q = put(q, j + 1, unit)
+        beta = put(beta, j - start, b)
+        return Basis(q, j + 1, start, alpha, beta, b, b > 16 * epsilon * top)
 
     return step
 
