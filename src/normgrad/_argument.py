@@ -266,7 +266,7 @@ def with_direction(
 def _structured_direction(A: Matrix, direction: Any, axis: Any) -> tuple[StructuredArgument, Array]:
     """Return a structured argument and a direction of its parameters."""
     E = as_matrix(direction)
-    if E is None or type(E) is not type(A) or E.shape != A.shape or E.static != A.static:
+    if E is None or type(E) is not type(A) or not _alike(E, A):
         got = f"{type(direction).__name__} of shape {getattr(direction, 'shape', '?')}"
         raise TypeError(
             f"direction must be a {type(A).__name__} like x, with the directions of its parameters "
@@ -283,3 +283,9 @@ def _structured_direction(A: Matrix, direction: Any, axis: Any) -> tuple[Structu
             "only move in real directions"
         )
     return argument, engine.astype(given.x, argument.dtype)
+
+
+def _alike(E: Matrix, A: Matrix) -> bool:
+    """Whether two matrices of a type differ in the values of their parameters at most."""
+    shapes = [[tuple(p.shape) for p in M.parameters] for M in (E, A)]
+    return E.static == A.static and shapes[0] == shapes[1]

@@ -43,7 +43,7 @@ class StructuredArgument:
         self.dtype = self._common()
         rows = []
         for p, shape in zip(A.parameters, self.embedding.shapes, strict=True):
-            row = self.engine.reshape(p, (*self.batch, 1, math.prod(shape)))
+            row = self.engine.reshape(self.engine.dense(p), (*self.batch, 1, math.prod(shape)))
             rows.append(self.engine.astype(row, self.dtype))
         self.x = rows[0] if len(rows) == 1 else self.engine.concatenate(rows)
 

@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 import normgrad
 from normgrad.matrices import Transpose
@@ -132,3 +133,26 @@ def test_an_embedding_that_is_not_linear_has_no_second_derivative_of_itself() ->
         normgrad.hvp(A, A, "nuc")
     with pytest.raises(NotImplementedError, match="__rmul__"):
         2.0 * A
+
+
+def test_a_space_that_is_exhausted_but_for_rounding() -> None:
+    """I less a projector of rank one: all singular values but one are tied."""
+    n = 300
+    A = normgrad.Diagonal(np.ones(n)) + normgrad.LowRank(np.ones((n, 1)), -np.ones((1, n)) / n)
+    value, G = normgrad.value_and_grad(A, 2)
+    assert float(value) == pytest.approx(1, rel=1e-13)
+    H = (np.eye(n) - 1 / n) / (n - 1)  # the least norm of all subgradients
+    np.testing.assert_allclose(G.parameters[0], np.diag(H), atol=1e-13)
+
+
+def test_numpy_parameters_beside_those_of_pytorch() -> None:
+    """As for arrays, the library that differentiates wins."""
+    right = torch.tensor(LOW.right, requires_grad=True)
+    normgrad.matrix_norm(normgrad.LowRank(LOW.left, right), "nuc").backward()
+    np.testing.assert_allclose(right.grad, normgrad.grad(LOW, "nuc").right, atol=1e-12)
+
+
+def test_a_direction_of_other_factors_is_refused() -> None:
+    other = normgrad.LowRank(np.ones((5, 1)), np.ones((1, 4)))
+    with pytest.raises(TypeError, match="direction must be a LowRank"):
+        normgrad.hvp(LOW, other, "nuc")
