@@ -8,7 +8,13 @@ from normgrad.calculus.convex import Oracle, opposite
 from normgrad.calculus.normalise import normalise, restore
 from normgrad.calculus.rules import ProxRule
 from normgrad.calculus.structured import NormOfStructure, Scaled, is_empty
-from normgrad.calculus.structured_convex import ONE_BY_ONE, MapOfStructure, for_diagonal, not_unique
+from normgrad.calculus.structured_convex import (
+    ONE_BY_ONE,
+    MapOfStructure,
+    for_diagonal,
+    not_of_type,
+    not_unique,
+)
 from normgrad.calculus.structures.base import tolerances_at
 from normgrad.calculus.structures.entire import Entire
 from normgrad.calculus.structures.factors import spectrum_of
@@ -89,9 +95,4 @@ def oracle_of_structure(A: Matrix, embedding: Embedding, norm: Norm, method: str
         if method != "auto":
             raise ValueError(f"method={method!r} is not for a {type(A).__name__}; leave 'auto'")
         return FactoredOracle(dual, embedding)
-    raise TypeError(
-        f"the linear minimiser over the ball of the {norm} is not available for a "
-        f"{type(A).__name__}. It is for Diagonal and BlockDiagonal; for Hermitian, PSD and LowRank "
-        "with unitarily invariant norms; for Sparse with 'fro', 1 and inf; and for every type with "
-        "'nuc'. Pass the matrix as an array: x.dense()"
-    )
+    raise not_of_type("linear minimiser", A, norm, "; and for every type with 'nuc'")
