@@ -176,3 +176,10 @@ def test_what_is_refused() -> None:
         normgrad.hvp(np.eye(2), np.eye(2), normgrad.SpectralFunction(np.exp, np.exp))
     with pytest.raises(NotImplementedError, match="dual"):
         normgrad.prox(np.eye(2), 1.0, normgrad.HuberNuclear(1.0))
+
+
+def test_weights_that_are_none() -> None:
+    with pytest.raises(TypeError, match="sequence of numbers; got '12'"):
+        normgrad.WeightedNuclear("12")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="not all be 0"):
+        normgrad.WeightedNuclear([0, 0.0])

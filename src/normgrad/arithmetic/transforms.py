@@ -72,6 +72,17 @@ class _Numpy(Transforms):
         )
 
 
+_NOT_MAPPED = (
+    "vmap",
+    "functorch",
+    "atching rule",
+    "BatchedTensor",
+    "doesn't have storage",
+    "match the broadcast shape",
+)
+"""What PyTorch says, in a RuntimeError or NotImplementedError, of functions it cannot map."""
+
+
 @final
 class _Torch(Transforms):
     def vmap(self, f: Function, axes: tuple[int | None, ...]) -> Function:
@@ -80,7 +91,9 @@ class _Torch(Transforms):
         def either(*x: Array) -> Any:
             try:
                 return quick(*x)
-            except Exception:  # not everything can be mapped; an error of f comes again
+            except RuntimeError as error:  # not everything can be mapped
+                if not any(part in str(error) for part in _NOT_MAPPED):
+                    raise
                 return slow(*x)
 
         return either

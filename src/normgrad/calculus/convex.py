@@ -189,12 +189,12 @@ class Oracle(ProxRule):
 def rank_after_threshold(A: Array, t: Array) -> Array:
     """Return how many singular values of each matrix are above t."""
     xp = namespace(A)
-    if is_empty(A):
-        return xp.zeros_like(t, dtype=xp.int64)
-    scaled, t = normalise(A).with_step(t)
-    rule = ProxBySingularValues(Nuclear())
-    s = rule.at(scaled, lambda at: at.spectrum.s, vectors=False, complete=True)
-    return xp.sum(xp.astype(s > t[..., None], xp.int64), axis=-1)
+    s = t[..., None][..., :0]  # of an empty matrix: none
+    if not is_empty(A):
+        scaled, t = normalise(A).with_step(t)
+        rule = ProxBySingularValues(Nuclear())
+        s = rule.at(scaled, lambda at: at.spectrum.s, vectors=False, complete=True)
+    return xp.sum(xp.astype(s > t[..., None], xp.int32), axis=-1)
 
 
 def opposite(t: Array) -> Array:

@@ -19,10 +19,23 @@ from normgrad.calculus.normalise import Normalised, normalise
 from normgrad.calculus.rules import Derivative, NormRule
 from normgrad.calculus.structures import choose
 from normgrad.calculus.structures.base import Structure
-from normgrad.matrices import Embedding, Matrix
+from normgrad.matrices import (
+    PSD,
+    BlockDiagonal,
+    Diagonal,
+    Embedding,
+    Hermitian,
+    Kronecker,
+    LowRank,
+    Matrix,
+)
 from normgrad.norms import Norm
 
 __all__ = ["NormOfStructure", "Scaled", "StructuredDerivative", "is_empty"]
+
+
+_OF_ARRAYS = (Diagonal, BlockDiagonal, Hermitian, PSD, LowRank, Kronecker)
+"""Types that hold nothing but arrays, of whichever library."""
 
 
 class Scaled(NamedTuple):
@@ -199,6 +212,10 @@ class NormOfStructure(NormRule):
     norm: Norm
     method: str
     embedding: Embedding
+
+    @property
+    def any_library(self) -> bool:
+        return self.norm.any_library and self.embedding.kind in _OF_ARRAYS
 
     @property
     def portable(self) -> bool:

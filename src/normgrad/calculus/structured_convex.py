@@ -32,6 +32,7 @@ from normgrad.matrices import (
     BlockMatrix,
     Diagonal,
     Embedding,
+    Fixed,
     HermitianMatrix,
     LowRank,
     Matrix,
@@ -47,12 +48,12 @@ from normgrad.norms import (
 )
 
 __all__ = [
-    "AS_ARRAY",
     "ONE_BY_ONE",
     "FactoredMap",
     "MapOfStructure",
     "RowDerivative",
     "for_diagonal",
+    "not_of_type",
     "not_unique",
     "projection_of_structure",
     "prox_of_structure",
@@ -211,6 +212,18 @@ class FactoredMap(MapOfStructure):
         raise not_unique("the proximal map or projection of a LowRank")
 
 
+def not_of_type(what: str, A: Matrix, norm: Norm, besides: str = "") -> TypeError:
+    """Return the error for a type that does not keep what a map of its matrices returns."""
+    kind = type(A.matrix if isinstance(A, Fixed) else A).__name__
+    return TypeError(
+        f"the {what} of a {kind} for the {norm} is not of this type, or is not available. It is "
+        "for Diagonal and BlockDiagonal; for Hermitian, PSD and LowRank with unitarily invariant "
+        f"norms; for Sparse with 'fro', 1 and inf{besides}. Pass the matrix as an array, "
+        "x.dense(); for a sparse array x.toarray() (SciPy), x.to_dense() (PyTorch) or x.todense() "
+        "(JAX)"
+    )
+
+
 def not_unique(what: str) -> NotImplementedError:
     """Return the error for the derivative of factors."""
     return NotImplementedError(
@@ -264,17 +277,8 @@ def _map(
     elif isinstance(A, ONE_BY_ONE) and isinstance(norm, EntrywiseNorm):
         _check_size(A, norm)
         return _ByArray(by_entries(norm), embedding)
-    raise TypeError(
-        f"the {what} of a {type(A).__name__} for the {norm} is not of this type, or is not "
-        "available. It is for Diagonal and BlockDiagonal; for Hermitian, PSD and LowRank with "
-        "unitarily invariant norms; and for Sparse with 'fro', 1 and inf. " + AS_ARRAY
-    )
+    raise not_of_type(what, A, norm)
 
-
-AS_ARRAY = (
-    "Pass the matrix as an array: x.dense(), or scipy's x.toarray(), torch's x.to_dense(), "
-    "jax's x.todense()"
-)
 
 ONE_BY_ONE = (Diagonal, BlockDiagonal, Sparse)
 """Types whose parameters are entries, at positions where norms of entries leave zeros."""

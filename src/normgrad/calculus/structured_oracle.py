@@ -9,10 +9,10 @@ from normgrad.calculus.normalise import normalise, restore
 from normgrad.calculus.rules import ProxRule
 from normgrad.calculus.structured import NormOfStructure, Scaled, is_empty
 from normgrad.calculus.structured_convex import (
-    AS_ARRAY,
     ONE_BY_ONE,
     MapOfStructure,
     for_diagonal,
+    not_of_type,
     not_unique,
 )
 from normgrad.calculus.structures.base import tolerances_at
@@ -95,9 +95,4 @@ def oracle_of_structure(A: Matrix, embedding: Embedding, norm: Norm, method: str
         if method != "auto":
             raise ValueError(f"method={method!r} is not for a {type(A).__name__}; leave 'auto'")
         return FactoredOracle(dual, embedding)
-    raise TypeError(
-        f"the linear minimiser over the ball of the {norm} is not available for a "
-        f"{type(A).__name__}. It is for Diagonal and BlockDiagonal; for Hermitian, PSD and LowRank "
-        "with unitarily invariant norms; for Sparse with 'fro', 1 and inf; and for every type with "
-        "'nuc'. " + AS_ARRAY
-    )
+    raise not_of_type("linear minimiser", A, norm, "; and for every type with 'nuc'")

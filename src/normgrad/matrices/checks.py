@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from normgrad.arithmetic import Array, is_complex, real
+from normgrad.arithmetic import Array, is_complex, library_of, real
 
 __all__ = ["as_array", "check_axes", "check_factor", "check_shape", "like_parameter", "one_library"]
 
 
 def as_array(x: Any, what: str) -> Array:
-    """Return x, or nested lists of numbers as a NumPy array; integers become the default float.
+    """Return x, or nested lists of numbers as a NumPy array; the dtype is not changed.
 
     Raises
     ------
@@ -40,10 +40,10 @@ def check_axes(x: Array, rank: int, what: str) -> None:
 
 def one_library(arrays: Sequence[Array], what: str) -> None:
     """Raise TypeError unless all arrays are of one library, or of NumPy."""
-    kinds = {type(x).__module__.split(".")[0] for x in arrays} - {"numpy"}
-    kinds = {"jax" if kind in ("jaxlib", "jax") else kind for kind in kinds}
+    kinds = {library_of(x) for x in arrays} - {"numpy"}
     if len(kinds) > 1:
-        raise TypeError(f"{what} must be of one library; got arrays of {' and '.join(kinds)}")
+        kinds_text = " and ".join(sorted(kinds))
+        raise TypeError(f"{what} must be of one library; got arrays of {kinds_text}")
 
 
 def like_parameter(G: Array, parameter: Array) -> Array:

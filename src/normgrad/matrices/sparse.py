@@ -1,5 +1,6 @@
 """Matrices known by their stored values."""
 
+import operator
 import sys
 from functools import cached_property
 from typing import Any, ClassVar, final
@@ -68,8 +69,20 @@ class Sparse(Matrix):
     def __init__(self, values: Any, indices: Any, shape: tuple[int, int]) -> None:
         values = as_array(values, "values")
         check_axes(values, 1, "values")
-        m, n = (int(size) for size in shape)
-        rows, columns = (_index_array(i, values) for i in indices)
+        try:
+            m, n = map(operator.index, shape)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"shape must be a pair of integers, (rows, columns); got {shape!r}"
+            ) from None
+        try:
+            first, second = indices
+        except (TypeError, ValueError):
+            raise TypeError(
+                "indices must be a pair, (rows, columns), each an array of integers of the length "
+                f"of values; got {indices!r}"
+            ) from None
+        rows, columns = _index_array(first, values), _index_array(second, values)
         if not values.shape[-1:] == tuple(rows.shape) == tuple(columns.shape):
             raise ValueError(
                 "values (..., p), rows (p,) and columns (p,) must have the same length; got "

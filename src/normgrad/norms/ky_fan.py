@@ -217,7 +217,7 @@ class DualKyFan(UnitarilyInvariantNorm):
         slack = 8 * s.shape[-1] * machine_epsilon(s) * r
 
         def last(holds: Array) -> tuple[Array, Array]:
-            place = xp.sum(xp.astype(holds, xp.int64), axis=-1, keepdims=True) - 1
+            place = xp.sum(xp.astype(holds, xp.int32), axis=-1, keepdims=True) - 1
             place = xp.where(place < 0, 0, place)
             return tuple(xp.take_along_axis(x, place, axis=-1) for x in (breaks, excess))
 

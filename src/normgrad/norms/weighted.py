@@ -17,7 +17,7 @@ class WeightedNuclear(UnitarilyInvariantNorm):
     Parameters
     ----------
     weights : sequence of float
-        Nonnegative. At most ``min(m, n)`` of them; those that are missing are 0.
+        Nonnegative, and not all 0. At most ``min(m, n)`` of them; those that are missing are 0.
     rank_tol, tie_tol : float, optional
         The sizes, relative to ``s_1``, of a singular value that counts as zero, and of a gap
         that counts as a tie. The default is ``8 sqrt(max(m, n)) eps``.
@@ -53,6 +53,8 @@ class WeightedNuclear(UnitarilyInvariantNorm):
 
     def __post_init__(self) -> None:
         try:
+            if isinstance(self.weights, (str, bytes)):
+                raise TypeError
             weights = tuple(map(float, self.weights))
         except (TypeError, ValueError):
             raise TypeError(
@@ -60,6 +62,8 @@ class WeightedNuclear(UnitarilyInvariantNorm):
             ) from None
         if not weights or not all(0 <= w < float("inf") for w in weights):
             raise ValueError(f"weights must be finite, nonnegative and at least one; got {weights}")
+        if not any(weights):
+            raise ValueError(f"weights must not all be 0, which is no norm; got {weights}")
         object.__setattr__(self, "weights", weights)
         super().__post_init__()
 
