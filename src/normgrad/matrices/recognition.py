@@ -45,6 +45,8 @@ def first_not_hermitian(A: Array) -> int | None:
     n = A.shape[-1]
     if not is_readable(A):
         return -1
+    if is_jax(A):
+        A = np.asarray(A)  # (as above)
     xp = namespace(A)
     start, size = 0, 1
     while start < n:
