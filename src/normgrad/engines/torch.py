@@ -35,7 +35,7 @@ def _refuse_hidden(rule: NormRule, x: Any) -> None:
     norm, forward = rule.norm, forward_ad._current_level >= 0
     if not (isinstance(norm, SpectralFunction) and (forward or torch.is_grad_enabled())):
         return
-    one = torch.ones(1, dtype=x.dtype.to_real(), device=x.device)
+    one = torch.ones(1, dtype=(x.real if x.is_complex() else x).dtype, device=x.device)
     for name in ("f", "df", "d2f"):
         function = getattr(norm, name)
         y = None if function is None else function(one)
