@@ -27,7 +27,9 @@ def track(
     tol : float, optional
         The residual ``|A^H u - s v| / s`` that is allowed. The default is rounding level,
         ``8 eps``; the error of the gradient is about ``tol s_1 / (s_1 - s_2)``, that of
-        the norm ``tol^2``.
+        the norm ``tol^2``, once the vectors are those of the largest singular value. Where
+        others are within about `tol` of it, a residual can not tell them apart, and the norm
+        may be low by as much.
 
     Returns
     -------
