@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from normgrad._structured import StructuredArgument
-from normgrad.arithmetic import Array, is_compiling
+from normgrad.arithmetic import COMPUTED_IN, NATIVE, Array, dtype_name, half_of_value, is_compiling
 from normgrad.calculus import (
     NormByEntries,
     NormBySingularValues,
@@ -38,11 +38,6 @@ __all__ = [
     "with_direction",
 ]
 
-_COMPUTED_IN = {"float16": "float32", "bfloat16": "float32", "complex32": "complex64"}
-"""Dtypes that are computed in another and cast back."""
-
-_NATIVE = {"float32", "float64", "complex64", "complex128"}
-
 
 def argument_of(x: Any, axis: Any, engine: Engine | None = None) -> "Argument | StructuredArgument":
     """Return an argument ready for the rules, whatever kind of matrix it is."""
@@ -60,16 +55,17 @@ class Argument:
     def __init__(self, x: Any, axis: Any, engine: Engine | None = None) -> None:
         self.engine = engine_of(x) if engine is None else engine
         x = self.engine.dense(x)
-        self.axis = _two_axes(axis, x.ndim, tuple(x.shape))
-        name = _dtype_name(x)
-        if name in _NATIVE:
+        self.given_shape = tuple(x.shape)
+        self.axis = _two_axes(axis, x.ndim, self.given_shape)
+        name = dtype_name(x.dtype)
+        if name in NATIVE:
             self.dtype = name
-        elif name in _COMPUTED_IN:
+        elif name in COMPUTED_IN:
             self.dtype = name
-            x = self.engine.astype(x, _COMPUTED_IN[name])
+            x = self.engine.astype(x, COMPUTED_IN[name])
         elif name == "bool" or name.startswith(("int", "uint")):
             x = self.engine.astype(x, self.engine.default_float())
-            self.dtype = _dtype_name(x)
+            self.dtype = dtype_name(x.dtype)
         else:
             raise TypeError(
                 f"a matrix norm needs real or complex numbers; got dtype {name!r}, shape "
@@ -96,19 +92,15 @@ class Argument:
             for i in sorted(self.axis):
                 shape.insert(i, 1)
             value = self.engine.reshape(value, tuple(shape))
-        if self.dtype in _COMPUTED_IN:
-            value = self.engine.astype(value, {"complex32": "float16"}.get(self.dtype, self.dtype))
+        if self.dtype in COMPUTED_IN:
+            value = self.engine.astype(value, half_of_value(self.dtype))
         return value
 
     def like_matrix(self, G: Array) -> Array:
         """Cast a matrix to the dtype of the argument, and give it the argument's axes."""
         if self.axis != (self.ndim - 2, self.ndim - 1):
             G = self.engine.moveaxis(G, (-2, -1), self.axis)
-        return self.engine.astype(G, self.dtype) if self.dtype in _COMPUTED_IN else G
-
-
-def _dtype_name(x: Any) -> str:
-    return getattr(x.dtype, "name", None) or str(x.dtype).removeprefix("torch.")
+        return self.engine.astype(G, self.dtype) if self.dtype in COMPUTED_IN else G
 
 
 def _two_axes(axis: Any, ndim: int, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -165,7 +157,7 @@ def prepared(x: Any, ord: Any, axis: Any, method: str) -> tuple[Engine, NormRule
     except (AttributeError, TypeError, IndexError):  # not an array, not hashable, no pair
         return None
     argument = argument_of(x, axis)
-    plain = isinstance(argument, Argument) and argument.x is x and argument.dtype in _NATIVE
+    plain = isinstance(argument, Argument) and argument.x is x and argument.dtype in NATIVE
     if len(_PREPARED) > 1000:
         _PREPARED.clear()
     found = (argument.engine, norm_rule(argument, ord, method)) if plain else None
@@ -236,29 +228,32 @@ def _by_singular_values(norm: Norm, method: str) -> UnitarilyInvariantNorm:
 
 
 def with_direction(
-    x: Any, direction: Any, axis: Any
+    x: Any, direction: Any, axis: Any, what: str = "direction"
 ) -> "tuple[Argument | StructuredArgument, Array]":
-    """Return a matrix argument and a direction, of the same shape, library and dtype."""
+    """Return a matrix argument and a direction, of the same shape, library and dtype.
+
+    Errors call the latter by the name `what`, which it has for the user.
+    """
     if isinstance(direction, (str, Norm)):
         raise TypeError(
-            f"direction must be an array of the shape of x; got {type(direction).__name__} "
-            f"{direction!r}. The order is hvp(x, direction, ord)"
+            f"{what} must be an array of the shape of x; got {type(direction).__name__} "
+            f"{direction!r}. The order is hvp(x, direction, ord), subgradient_distance(x, g, ord)"
         )
     A = as_matrix(x)
     if A is not None:
         return _structured_direction(A, direction, axis)
     engine = engine_of(x, direction)
-    argument, given = Argument(x, axis, engine), Argument(direction, axis, engine)
-    if given.x.shape != argument.x.shape:
+    argument, E = Argument(x, axis, engine), engine.dense(direction)
+    if tuple(E.shape) != argument.given_shape:
         raise ValueError(
-            f"direction must have the shape of x, {tuple(argument.x.shape)}; "
-            f"got {tuple(given.x.shape)} (matrix axes last)"
+            f"{what} must have the shape of x, {argument.given_shape}; got {tuple(E.shape)}"
         )
+    given = Argument(E, axis, engine)
     complex_x, complex_E = ("complex" in a.dtype for a in (argument, given))
     if complex_E and not complex_x:
         raise TypeError(
-            f"direction is {given.dtype} but x is {argument.dtype}: a real matrix can only move "
-            "in real directions; pass direction.real, or a complex x"
+            f"{what} is {given.dtype} but x is {argument.dtype}: a real matrix can only move "
+            f"in real directions; pass {what}.real, or a complex x"
         )
     return argument, engine.astype(given.x, argument.x.dtype)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from normgrad.arithmetic import Array, is_traced, namespace
+from normgrad.arithmetic import Array, dtype_name, is_traced, namespace
 from normgrad.calculus import (
     NormBySingularValues,
     NormOfStructure,
@@ -56,7 +56,7 @@ class Explanation:
 def explain_rule(rule: NormRule, A: Array) -> Explanation:
     """Return the explanation for a rule at a matrix."""
     shape = tuple(int(i) for i in A.shape)
-    dtype = str(A.dtype).removeprefix("torch.")
+    dtype = dtype_name(A.dtype)
     if isinstance(rule, NormOfStructure):
         return _explain_structure(rule, A)
     if not isinstance(rule, NormBySingularValues):
@@ -80,7 +80,7 @@ def _any_finite(size: Array) -> bool:
 
 def _explain_structure(rule: NormOfStructure, x: Array) -> Explanation:
     A = rule.embedding.at(rule.embedding.rows(x))
-    dtype = str(x.dtype).removeprefix("torch.")
+    dtype = dtype_name(x.dtype)
     asked = considered(A, rule.norm, rule.method)
     if not asked or not asked[-1][1].accepted:
         rule.structure(A)  # raises

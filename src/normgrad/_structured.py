@@ -3,16 +3,13 @@
 import math
 from typing import Any
 
-from normgrad.arithmetic import Array
+from normgrad.arithmetic import COMPUTED_IN, NATIVE, Array, dtype_name, half_of_value
 from normgrad.calculus import NormOfStructure, NormRule
 from normgrad.engines import Engine, engine_of
 from normgrad.matrices import Embedding, Fixed, LowRank, Matrix
 from normgrad.norms import Norm
 
 __all__ = ["StructuredArgument"]
-
-_COMPUTED_IN = {"float16": "float32", "bfloat16": "float32"}
-_ORDER = ["float32", "float64", "complex64", "complex128"]
 
 
 class StructuredArgument:
@@ -48,10 +45,10 @@ class StructuredArgument:
         self.x = rows[0] if len(rows) == 1 else self.engine.concatenate(rows)
 
     def _floating(self, p: Array) -> str:
-        name = _name(p.dtype)
+        name = dtype_name(p.dtype)
         if name == "bool" or name.startswith(("int", "uint")):
-            return _name(self.engine.default_float())
-        if name not in (*_COMPUTED_IN, *_ORDER):
+            return dtype_name(self.engine.default_float())
+        if name not in (*COMPUTED_IN, *NATIVE):
             raise TypeError(
                 f"the parameters of a {type(self.matrix).__name__} must be real or complex "
                 f"numbers; got dtype {name!r}. Supported: integers, float16, bfloat16, float32, "
@@ -61,9 +58,9 @@ class StructuredArgument:
 
     def _common(self) -> str:
         """Return the dtype that holds all parameters."""
-        names = {_COMPUTED_IN.get(name, name) for name in self.dtypes}
+        names = {COMPUTED_IN.get(name, name) for name in self.dtypes}
         double = names & {"float64", "complex128"}
-        if names & {"complex64", "complex128"} or "complex" in _name(self.matrix.dtype):
+        if names & {"complex64", "complex128"} or "complex" in dtype_name(self.matrix.dtype):
             return "complex128" if double else "complex64"
         return "float64" if double else "float32"
 
@@ -82,11 +79,15 @@ class StructuredArgument:
         """Cast a number per matrix to the precision of the parameters."""
         if keepdims:
             value = self.engine.reshape(value, (*value.shape, 1, 1))
-        return self._rounded(value)
+        return self.engine.astype(value, half_of_value(self.dtypes[0])) if self.is_half else value
 
-    def _rounded(self, value: Array) -> Array:
-        half = set(self.dtypes) & set(_COMPUTED_IN)
-        return self.engine.astype(value, self.dtypes[0]) if half == set(self.dtypes) else value
+    @property
+    def is_half(self) -> bool:
+        """Whether all parameters have half precision."""
+        return set(self.dtypes) <= set(COMPUTED_IN)
+
+    def _rounded(self, factor: Array) -> Array:
+        return self.engine.astype(factor, self.dtypes[0]) if self.is_half else factor
 
     def like_matrix(self, G: Array) -> Any:
         """Return a row as a matrix of the type of the argument, in the form that was given."""
@@ -109,11 +110,3 @@ class StructuredArgument:
         left = self.engine.reshape(row[..., : m * r], (*self.batch, m, r))
         right = self.engine.reshape(row[..., m * r :], (*self.batch, r, n))
         return LowRank.build(tuple(self._rounded(x) for x in (left, right)), None)
-
-
-def _name(dtype: Any) -> str:
-    return (
-        getattr(dtype, "name", None)
-        or getattr(dtype, "__name__", None)
-        or str(dtype).removeprefix("torch.")
-    )

@@ -4,7 +4,7 @@ from typing import Any
 
 from normgrad._argument import Argument, with_direction
 from normgrad._convex import prox
-from normgrad.arithmetic import Array, frobenius
+from normgrad.arithmetic import EPSILON, Array, frobenius
 from normgrad.calculus import nearest_subgradient, rank_after_threshold
 from normgrad.engines import engine_of
 from normgrad.norms import resolve
@@ -98,25 +98,18 @@ def in_subdifferential(
         raise ValueError(f"tol must be a nonnegative number; got {tol!r}")
     argument, _ = _pair(x, g, axis)
     if tol is None:
-        tol = 64 * max(argument.x.shape[-2:]) * _epsilon(argument)
+        tol = 64 * max(argument.x.shape[-2:]) * EPSILON[argument.dtype]
     return subgradient_distance(x, g, ord, axis=axis) <= tol
 
 
 def _pair(x: Any, g: Any, axis: Any) -> tuple[Argument, Array]:
-    argument, given = with_direction(x, g, axis)
+    argument, given = with_direction(x, g, axis, "g")
     if not isinstance(argument, Argument):
         raise TypeError(
             f"subdifferentials are those of arrays; got a {type(x).__name__}: pass x.dense(), and "
             "a subgradient as an array"
         )
     return argument, given
-
-
-def _epsilon(argument: Argument) -> float:
-    """Return the spacing of the precision in which the argument came."""
-    return {"float16": 2.0**-10, "bfloat16": 2.0**-7}.get(
-        argument.dtype, 2.0**-23 if argument.dtype in ("float32", "complex64") else 2.0**-52
-    )
 
 
 def singular_value_threshold(

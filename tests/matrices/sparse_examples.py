@@ -4,6 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 import scipy.sparse
 import torch
 from jax.experimental import sparse as jax_sparse
@@ -18,11 +19,18 @@ __all__ = [
     "ROWS",
     "SHAPE",
     "VALUES",
+    "WARNINGS_OF_PYTORCH",
     "array_of",
     "bcoo_of",
     "scipy_of",
     "torch_of",
 ]
+
+WARNINGS_OF_PYTORCH = pytest.mark.filterwarnings(
+    "ignore:Sparse CS:UserWarning",
+    "ignore:Sparse invariant checks:UserWarning",
+    "ignore:.*torch.jit.script:DeprecationWarning",
+)
 
 NORMS = ["fro", "nuc", 2, -2, 1, -1, np.inf, -np.inf, normgrad.KyFan(2), normgrad.Schatten(3)]
 FORMATS = ["csr", "csc", "coo", "bsr", "dia", "lil", "dok"]

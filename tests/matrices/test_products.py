@@ -5,6 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.sparse.linalg
 import torch
 
 import normgrad
@@ -156,3 +157,17 @@ def test_a_direction_of_other_factors_is_refused() -> None:
     other = normgrad.LowRank(np.ones((5, 1)), np.ones((1, 4)))
     with pytest.raises(TypeError, match="direction must be a LowRank"):
         normgrad.hvp(LOW, other, "nuc")
+
+
+def test_errors_name_what_the_user_gave() -> None:
+    """A subgradient is no direction, a missing adjoint is told, and so is a proximal map."""
+    x = np.eye(3)
+    with pytest.raises(ValueError, match="g must have the shape of x"):
+        normgrad.subgradient_distance(x, np.ones((2, 3)), 2)
+    with pytest.raises(ValueError, match="direction must have the shape of x"):
+        normgrad.hvp(x, x[0])
+    with pytest.raises(NotImplementedError, match="proximal map and projection"):
+        normgrad.prox(x, 1.0, -2)
+    forth = scipy.sparse.linalg.LinearOperator((300, 300), matvec=lambda v: v, dtype=float)
+    with pytest.raises(NotImplementedError, match=r"rmatvec=\.\.\."):
+        normgrad.matrix_norm(forth, 2)

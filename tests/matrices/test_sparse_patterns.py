@@ -18,18 +18,14 @@ from tests.matrices.sparse_examples import (
     ROWS,
     SHAPE,
     VALUES,
+    WARNINGS_OF_PYTORCH,
     array_of,
     bcoo_of,
     scipy_of,
     torch_of,
 )
 
-pytestmark = pytest.mark.filterwarnings(
-    # of PyTorch itself
-    "ignore:Sparse CS:UserWarning",
-    "ignore:Sparse invariant checks:UserWarning",
-    "ignore:.*torch.jit.script:DeprecationWarning",
-)
+pytestmark = WARNINGS_OF_PYTORCH
 
 # --- patterns ---
 

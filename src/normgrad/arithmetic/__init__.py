@@ -1,7 +1,16 @@
 """Arithmetic on arrays of any library; the one importer of array-api-compat."""
 
 from normgrad.arithmetic.control import first_rows, integer, number, put, when, while_loop
-from normgrad.arithmetic.entries import conj, conjugation, phase, real, real_inner, vector_norm
+from normgrad.arithmetic.dtypes import COMPUTED_IN, EPSILON, NATIVE, dtype_name, half_of_value
+from normgrad.arithmetic.entries import (
+    conj,
+    conjugation,
+    phase,
+    phase_derivative,
+    real,
+    real_inner,
+    vector_norm,
+)
 from normgrad.arithmetic.namespace import (
     Array,
     adjoint,
@@ -46,6 +55,9 @@ from normgrad.arithmetic.sums import absolute_sum, frobenius
 from normgrad.arithmetic.transforms import TRANSFORMS, Transforms, library_of, mapped
 
 __all__ = [
+    "COMPUTED_IN",
+    "EPSILON",
+    "NATIVE",
     "TRANSFORMS",
     "Array",
     "Transforms",
@@ -57,12 +69,14 @@ __all__ = [
     "device",
     "divide",
     "double",
+    "dtype_name",
     "each_matrix",
     "exponent",
     "first_rows",
     "frobenius",
     "gaussian",
     "gram",
+    "half_of_value",
     "has_double",
     "identity",
     "integer",
@@ -82,6 +96,7 @@ __all__ = [
     "namespace",
     "number",
     "phase",
+    "phase_derivative",
     "put",
     "read_booleans",
     "read_integer",

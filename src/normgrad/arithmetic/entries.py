@@ -5,10 +5,10 @@ from typing import Any
 
 from normgrad.arithmetic import xla
 from normgrad.arithmetic.control import number
-from normgrad.arithmetic.namespace import Array, is_complex, is_jax, namespace
+from normgrad.arithmetic.namespace import Array, divide, is_complex, is_jax, namespace
 from normgrad.arithmetic.scaling import safe_exponent, shift
 
-__all__ = ["conj", "conjugation", "phase", "real", "real_inner", "vector_norm"]
+__all__ = ["conj", "conjugation", "phase", "phase_derivative", "real", "real_inner", "vector_norm"]
 
 
 def conj(x: Array) -> Array:
@@ -52,3 +52,15 @@ def real_inner(a: Array, b: Array) -> Array:
     if not is_complex(a):
         return xp.sum(a * (xp.real(b) if is_complex(b) else b), axis=(-2, -1))
     return xp.sum(xp.real(xp.conj(a) * b), axis=(-2, -1))
+
+
+def phase_derivative(A: Array, E: Array) -> Array:
+    """Return the derivative of the phase, ``(e - sign Re(conj(sign) e)) / |a|``.
+
+    That is the part of e that turns. Entries so small that the quotient would overflow count
+    as zeros, and stay so.
+    """
+    xp = namespace(A)
+    sign, size = phase(A), xp.abs(A)
+    size = xp.where(size > 4.0 ** -safe_exponent(A), size, 0.0)
+    return divide(E - sign * real(conj(sign) * E), size)

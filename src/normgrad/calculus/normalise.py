@@ -14,7 +14,7 @@ from normgrad.arithmetic import (
     within_safe_range,
 )
 
-__all__ = ["Normalised", "normalise", "restore"]
+__all__ = ["Normalised", "lead", "normalise", "restore"]
 
 
 class Normalised(NamedTuple):
@@ -68,17 +68,17 @@ def restore(X: Array, *factors: tuple[Normalised, int]) -> Array:
     for a matrix that has an entry which is not finite.
     """
     xp = namespace(X)
-    exponents = [d * _lead(f.exponent, X) for f, d in factors if d and f.exponent is not None]
+    exponents = [d * lead(f.exponent, X) for f, d in factors if d and f.exponent is not None]
     if exponents:
         X = shift(X, sum(exponents[1:], start=exponents[0]))
     for f, _ in factors:
         if f.size is not None:
-            finite = xp.isfinite(_lead(f.size, X))
+            finite = xp.isfinite(lead(f.size, X))
             X = xp.where(finite[..., None, None], X, float("nan"))
     return X
 
 
-def _lead(per_matrix: Array, X: Array) -> Array:
+def lead(per_matrix: Array, X: Array) -> Array:
     """Give one number per matrix of A the batch axes of X, which may have more in front."""
     missing = X.ndim - 2 - per_matrix.ndim
     return namespace(X).reshape(per_matrix, (1,) * missing + tuple(per_matrix.shape))

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, final
 
 from normgrad.arithmetic import Array, namespace, real, shift
 from normgrad.calculus.by_singular_values import ZeroDerivative
-from normgrad.calculus.normalise import Normalised, normalise
+from normgrad.calculus.normalise import Normalised, lead, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule
 from normgrad.calculus.structures import choose
 from normgrad.calculus.structures.base import Structure
@@ -108,12 +108,7 @@ class Scaled(NamedTuple):
 
     def marked(self, x: Array) -> Array:
         """Return x, with NaN for each matrix with a parameter that is not finite."""
-        xp = namespace(x)
-        for row in self.rows:
-            if row.size is not None:
-                finite = xp.isfinite(_lead(row.size, x))
-                x = xp.where(finite[..., None, None], x, float("nan"))
-        return x
+        return restore(x, *((row, 0) for row in self.rows))
 
     def direction(self, embedding: Embedding, E: Array) -> tuple["Scaled", Array, Any]:
         """Return a direction scaled like the parameters, and by another power of two.
@@ -157,8 +152,7 @@ def _lead(per_matrix: Any, X: Array) -> Any:
     """Give one number per matrix the batch axes of X, (..., 1, p), which may have more in front."""
     if isinstance(per_matrix, int):
         return per_matrix
-    missing = X.ndim - 2 - per_matrix.ndim
-    return namespace(X).reshape(per_matrix, (1,) * missing + tuple(per_matrix.shape))
+    return lead(per_matrix, X)
 
 
 def _lead_of(per_matrix: Any, d: Normalised) -> Any:

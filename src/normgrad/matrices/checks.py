@@ -8,7 +8,15 @@ import numpy as np
 
 from normgrad.arithmetic import Array, is_complex, library_of, real
 
-__all__ = ["as_array", "check_axes", "check_factor", "check_shape", "like_parameter", "one_library"]
+__all__ = [
+    "as_array",
+    "check_axes",
+    "check_factor",
+    "check_pair",
+    "check_shape",
+    "like_parameter",
+    "one_library",
+]
 
 
 def as_array(x: Any, what: str) -> Array:
@@ -49,6 +57,15 @@ def one_library(arrays: Sequence[Array], what: str) -> None:
 def like_parameter(G: Array, parameter: Array) -> Array:
     """Return a gradient as it belongs to a parameter: real for a real one."""
     return real(G) if is_complex(G) and not is_complex(parameter) else G
+
+
+def check_pair(first: Any, second: Any, names: tuple[str, str]) -> tuple[Array, Array]:
+    """Return two matrices, or batches of them, as arrays of one library."""
+    pair = as_array(first, names[0]), as_array(second, names[1])
+    one_library(pair, " and ".join(names))
+    for x, name in zip(pair, names, strict=True):
+        check_axes(x, 2, name)
+    return pair
 
 
 def check_factor(A: Any, factor: Any) -> None:

@@ -30,7 +30,13 @@ def _columns(vector: Callable[..., Any], block: Callable[..., Any]) -> Callable[
                 return block(V)
             except Exception:  # SciPy calls functions with (n, 1), which not all of them take
                 pass
-        return np.stack([vector(v) for v in V.T], axis=1)
+        try:
+            return np.stack([vector(v) for v in V.T], axis=1)
+        except NotImplementedError as error:
+            raise NotImplementedError(
+                f"{error}: this norm needs products with the adjoint, too; make the operator as "
+                "scipy.sparse.linalg.LinearOperator(shape, matvec, rmatvec=...)"
+            ) from None
 
     return product
 

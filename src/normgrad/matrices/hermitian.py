@@ -1,6 +1,6 @@
 """Hermitian and positive semidefinite matrices, by the caller's promise."""
 
-from typing import Any, ClassVar, final
+from typing import Any, final
 
 from normgrad.arithmetic import (
     Array,
@@ -13,16 +13,13 @@ from normgrad.arithmetic import (
 )
 from normgrad.matrices.base import Matrix
 from normgrad.matrices.checks import as_array, check_axes, check_factor
-from normgrad.matrices.dense import Dense
+from normgrad.matrices.dense import ArrayMatrix, Dense
 
 __all__ = ["PSD", "Hermitian", "HermitianMatrix"]
 
 
-class HermitianMatrix(Matrix):
+class HermitianMatrix(ArrayMatrix):
     """A matrix of which the caller promises that it is Hermitian."""
-
-    names: ClassVar = ("matrix",)
-    matrix: Array
 
     def __init__(self, matrix: Any, *, check: bool = False) -> None:
         matrix = as_array(matrix, "the matrix")
@@ -50,31 +47,11 @@ class HermitianMatrix(Matrix):
                 "or the array itself, without a promise"
             )
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.parameters[0].shape)
-
-    @property
-    def ranks(self) -> tuple[int, ...]:
-        return (2,)
-
-    def matmat(self, V: Array) -> Array:
-        return self.parameters[0] @ V
-
     def rmatmat(self, U: Array) -> Array:
         return self.parameters[0] @ U
 
-    def pull(self, left: Array, right: Array) -> tuple[Array, ...]:
-        return self.pull_dense(left @ adjoint(right))
-
     def pull_dense(self, G: Array) -> tuple[Array, ...]:
         return ((G + adjoint(G)) / 2,)  # in the space of Hermitian matrices
-
-    def pull_itself(self) -> tuple[Array, ...]:
-        return self.parameters
-
-    def dense(self) -> Array:
-        return self.parameters[0]
 
     def __rmul__(self, factor: Any) -> Matrix:
         """Return the multiple: of the type for a number with which it keeps its promise."""

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, final
 
 from normgrad.arithmetic import Array, adjoint, conj, namespace
 from normgrad.matrices.base import Matrix
-from normgrad.matrices.checks import as_array, check_axes, like_parameter, one_library
+from normgrad.matrices.checks import check_pair, like_parameter
 
 __all__ = ["Kronecker"]
 
@@ -33,16 +33,13 @@ class Kronecker(Matrix):
     ((2, 4), 10.0, 5.0)
     """
 
-    names: ClassVar = ("a", "b")
+    names: ClassVar[tuple[str, str]] = ("a", "b")
     scaling: ClassVar = "each"
     a: Array
     b: Array
 
     def __init__(self, a: Any, b: Any) -> None:
-        a, b = as_array(a, "a"), as_array(b, "b")
-        one_library((a, b), "a and b")
-        check_axes(a, 2, "a")
-        check_axes(b, 2, "b")
+        a, b = check_pair(a, b, self.names)
         if a.shape[:-2] != b.shape[:-2]:
             raise ValueError(
                 "a and b must have the same batch axes; got shapes "

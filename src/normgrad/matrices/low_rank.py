@@ -4,7 +4,7 @@ from typing import Any, ClassVar, final
 
 from normgrad.arithmetic import Array, adjoint
 from normgrad.matrices.base import Matrix
-from normgrad.matrices.checks import as_array, check_axes, like_parameter, one_library
+from normgrad.matrices.checks import check_pair, like_parameter
 
 __all__ = ["LowRank"]
 
@@ -36,16 +36,13 @@ class LowRank(Matrix):
     (3.0, [[1.0], [0.0]], [[0.0, 3.0]])
     """
 
-    names: ClassVar = ("left", "right")
+    names: ClassVar[tuple[str, str]] = ("left", "right")
     scaling: ClassVar = "each"
     left: Array
     right: Array
 
     def __init__(self, left: Any, right: Any) -> None:
-        left, right = as_array(left, "left"), as_array(right, "right")
-        one_library((left, right), "left and right")
-        check_axes(left, 2, "left")
-        check_axes(right, 2, "right")
+        left, right = check_pair(left, right, self.names)
         if left.shape[-1] != right.shape[-2] or left.shape[:-2] != right.shape[:-2]:
             raise ValueError(
                 "left (..., m, r) and right (..., r, n) must have the same r and the same batch "

@@ -7,7 +7,16 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from normgrad.arithmetic import Array, device, is_complex, largest, library_of, namespace, seen
+from normgrad.arithmetic import (
+    Array,
+    device,
+    dtype_name,
+    is_complex,
+    largest,
+    library_of,
+    namespace,
+    seen,
+)
 from normgrad.matrices.functions import LinearMap
 from normgrad.matrices.trees import unflatten
 
@@ -21,7 +30,7 @@ _COMPLEX = {"float32": "complex64", "float64": "complex128"}
 
 def name_of(dtype: Any) -> str:
     """Return the name of a dtype of any library, or of what NumPy takes for one."""
-    text = getattr(dtype, "name", None) or str(dtype).removeprefix("torch.")
+    text = dtype_name(dtype)
     return text if text in _PRECISION else np.dtype(dtype).name
 
 

@@ -146,7 +146,7 @@ class UnitarilyInvariantNorm(Norm):
         `step` has the shape (...). Unlike elsewhere, `s` is as it was computed. By default
         it is what the projection on the ball of the dual norm takes away (Moreau).
         """
-        dual = self.dual()
+        dual = _dual_ball(self)
         if not isinstance(dual, UnitarilyInvariantNorm):
             raise no_ball(self)
         ball = dual.projection(s, step).outside(dual.value(s) > step, s)
@@ -188,7 +188,7 @@ class EntrywiseNorm(Norm):
 
         By default it is what the projection on the ball of the dual norm takes away (Moreau).
         """
-        dual = self.dual()
+        dual = _dual_ball(self)
         if not isinstance(dual, EntrywiseNorm):
             raise no_ball(self)
         ball = dual.projection_entries(A, step).outside(dual.of_entries(A) > step, A)
@@ -200,6 +200,14 @@ class EntrywiseNorm(Norm):
         What is returned for A inside of the ball is not used.
         """
         raise no_ball(self)
+
+
+def _dual_ball(norm: Norm) -> Norm:
+    """Return the dual norm, in whose ball the proximal map is found."""
+    try:
+        return norm.dual()
+    except NotImplementedError:
+        raise no_ball(norm) from None
 
 
 def no_ball(norm: Norm) -> NotImplementedError:

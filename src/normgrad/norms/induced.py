@@ -14,7 +14,7 @@ from normgrad.arithmetic import (
     is_torch,
     namespace,
     phase,
-    safe_exponent,
+    phase_derivative,
 )
 from normgrad.norms.base import EntrywiseNorm, EntrywiseProximal, Norm, no_ball
 from normgrad.norms.line_balls import common_threshold, line_threshold
@@ -69,6 +69,11 @@ class AbsoluteSum(EntrywiseNorm):
         # NaN and inf belong to the whole matrix, not to their line alone
         return xp.where(xp.isfinite(top), xp.min(sums, axis=-1), top)
 
+    def tied(self, sums: Array, value: Array, tie: float) -> Array:
+        """Return which sums count as equal to the value."""
+        slack = tie * namespace(sums).abs(value)
+        return sums >= value - slack if self.largest else sums <= value + slack
+
     def _nonzeros(self, A: Array) -> Array:
         xp = namespace(A)
         if is_torch(A):  # no temporary of the size of A
@@ -80,10 +85,7 @@ class AbsoluteSum(EntrywiseNorm):
         """Return the weight of each entry's line, with the axes of `A`."""
         xp = namespace(A)
         sums = xp.expand_dims(absolute_sum(A, self.axis), axis=self.axis)
-        value = value[..., None, None]
-        slack = tie * xp.abs(value)
-        tied = sums >= value - slack if self.largest else sums <= value + slack
-        share = xp.astype(tied, sums.dtype)
+        share = xp.astype(self.tied(sums, value[..., None, None], tie), sums.dtype)
         if self.largest:
             share = divide(share, xp.astype(self._nonzeros(A), sums.dtype))
         return divide(share, xp.sum(share, axis=self._other(), keepdims=True))
@@ -99,10 +101,7 @@ class AbsoluteSum(EntrywiseNorm):
     def _in_few_lines(self, A: Array, value: Array, tie: float) -> Array:
         """Return the gradient of one matrix, whose entries are zero but in the extreme lines."""
         xp = namespace(A)
-        sums = absolute_sum(A, self.axis)
-        slack = tie * xp.abs(value)
-        tied = sums >= value - slack if self.largest else sums <= value + slack
-        (lines,) = xp.nonzero(tied)
+        (lines,) = xp.nonzero(self.tied(absolute_sum(A, self.axis), value, tie))
         G = xp.zeros_like(A)
         index = (slice(None), lines) if self.axis == -2 else (lines, slice(None))
         part = A[index]
@@ -129,7 +128,7 @@ class AbsoluteSum(EntrywiseNorm):
         xp = namespace(A)
         if not is_complex(A):
             return xp.zeros_like(E)
-        return self._weights(A, value, tie) * _turning(A, E)
+        return self._weights(A, value, tie) * phase_derivative(A, E)
 
 
 @final
@@ -174,22 +173,10 @@ class SumOfLargest(EntrywiseNorm):
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
         if not is_complex(A):
             return namespace(A).zeros_like(E)
-        return self._shares(A, tie) * _turning(A, E)
+        return self._shares(A, tie) * phase_derivative(A, E)
 
     def dual(self) -> Norm:
         return AbsoluteSum(self.axis)
 
     def projection_entries(self, A: Array, radius: Array) -> EntrywiseProximal:
         return AbsoluteSum(self.axis).proximal_entries(A, radius).complement(A)
-
-
-def _turning(A: Array, E: Array) -> Array:
-    """Return the derivative of the phase, ``(e - sign Re(conj(sign) e)) / |a|``.
-
-    That is the part of e that turns. Entries so small that the quotient would overflow count
-    as zeros, and stay so.
-    """
-    xp = namespace(A)
-    sign, size = phase(A), xp.abs(A)
-    size = xp.where(size > 4.0 ** -safe_exponent(A), size, 0.0)
-    return divide(E - sign * xp.real(xp.conj(sign) * E), size)

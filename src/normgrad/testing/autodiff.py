@@ -5,19 +5,10 @@ from typing import Any
 import numpy as np
 
 from normgrad._api import grad, hvp, matrix_norm
+from normgrad.arithmetic import EPSILON, dtype_name
 from normgrad.engines import engine_of
 
 __all__ = ["Derivatives", "derivatives_of", "to_numpy"]
-
-
-_EPSILON = {
-    "bfloat16": 2.0**-7,
-    "float16": 2.0**-10,
-    "float32": 2.0**-23,
-    "complex64": 2.0**-23,
-    "float64": 2.0**-52,
-    "complex128": 2.0**-52,
-}
 
 
 class Derivatives:
@@ -35,7 +26,7 @@ class Derivatives:
         return self._received(grad(self.x, **self.arguments))
 
     def _received(self, G: Any) -> Any:
-        self.epsilon = _EPSILON[str(G.dtype).removeprefix("torch.")]
+        self.epsilon = EPSILON[dtype_name(G.dtype)]
         return to_numpy(G)
 
     def hessian_product(self, E: Any) -> Any:

@@ -35,8 +35,8 @@ class _ByArray(Structure):
         return value, A.pull_dense(G)
 
     def derivative(self, A: Matrix) -> "_State":
-        rule, dense = self.rule(), A.dense()
-        return _State(rule.derivative(dense), rule.value_and_gradient(dense)[1])
+        _, G, D = self.rule().linearized(A.dense())
+        return _State(D, G)
 
 
 class _State(NamedTuple):

@@ -3,7 +3,7 @@
 The formulas are those of `normgrad.norms.AbsoluteSum`; a line is a column or a row.
 """
 
-from typing import Any, ClassVar, NamedTuple, final
+from typing import ClassVar, NamedTuple, final
 
 from normgrad.arithmetic import (
     Array,
@@ -11,8 +11,7 @@ from normgrad.arithmetic import (
     is_complex,
     namespace,
     phase,
-    real,
-    safe_exponent,
+    phase_derivative,
     sums_at,
 )
 from normgrad.calculus.structures.base import Parts, State, Structure, tolerances_at
@@ -65,8 +64,7 @@ class Lines(Structure):
         xp = namespace(values)
         index, count = self._line(A)
         sums, value = self._extreme(A)
-        bound, slack = value[..., None], tolerances_at(self.norm, A).tie * xp.abs(value)[..., None]
-        tied = sums >= bound - slack if self.norm.largest else sums <= bound + slack
+        tied = self.norm.tied(sums, value[..., None], tolerances_at(self.norm, A).tie)
         share = xp.astype(tied, sums.dtype)
         if self.norm.largest:
             nonzero = xp.astype(phase(values) != 0, sums.dtype)
@@ -83,12 +81,6 @@ class _State(NamedTuple):
 
     def apply(self, A: Matrix, direction: Matrix) -> Parts:
         (values,), (E,) = A.parameters, direction.parameters
-        xp: Any = namespace(values)
         if not is_complex(values):
-            return (xp.zeros_like(E),)
-        # d(a/|a|) = (e - sign Re(conj(sign) e)) / |a|: the part of e that turns the phase
-        sign, size = phase(values), xp.abs(values)
-        turning = E - sign * real(xp.conj(sign) * E)
-        # values so small that the quotient would overflow count as zeros, and stay so
-        size = xp.where(size > 4.0 ** -safe_exponent(values), size, 0.0)
-        return (self.weights * divide(turning, size),)
+            return (namespace(E).zeros_like(E),)
+        return (self.weights * phase_derivative(values, E),)
