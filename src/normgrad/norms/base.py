@@ -207,7 +207,7 @@ def _dual_ball(norm: Norm) -> Norm:
     try:
         return norm.dual()
     except NotImplementedError:
-        raise no_ball(norm) from None
+        raise NotImplementedError(f"{no_ball(norm)}. (Its dual is not known.)") from None
 
 
 def no_ball(norm: Norm) -> NotImplementedError:
