@@ -1,6 +1,17 @@
 """Arithmetic on arrays of any library; the one importer of array-api-compat."""
 
-from normgrad.arithmetic.control import first_rows, integer, number, put, when, while_loop
+from normgrad.arithmetic.control import (
+    for_loop,
+    from_host,
+    host,
+    integer,
+    number,
+    put,
+    put_block,
+    when,
+    while_loop,
+    window,
+)
 from normgrad.arithmetic.dtypes import COMPUTED_IN, EPSILON, NATIVE, dtype_name, half_of_value
 from normgrad.arithmetic.entries import (
     conj,
@@ -43,6 +54,7 @@ from normgrad.arithmetic.precision import (
     single,
     times,
 )
+from normgrad.arithmetic.rows import row_products, row_qr, rows_at_once
 from normgrad.arithmetic.scaling import (
     exponent,
     largest,
@@ -51,7 +63,7 @@ from normgrad.arithmetic.scaling import (
     within_safe_range,
 )
 from normgrad.arithmetic.scatter import sums_at
-from normgrad.arithmetic.sums import absolute_sum, frobenius
+from normgrad.arithmetic.sums import absolute_sum, column_norms, frobenius
 from normgrad.arithmetic.transforms import TRANSFORMS, Transforms, library_of, mapped
 
 __all__ = [
@@ -64,6 +76,7 @@ __all__ = [
     "absolute_sum",
     "adjoint",
     "branch",
+    "column_norms",
     "conj",
     "conjugation",
     "device",
@@ -72,12 +85,14 @@ __all__ = [
     "dtype_name",
     "each_matrix",
     "exponent",
-    "first_rows",
+    "for_loop",
     "frobenius",
+    "from_host",
     "gaussian",
     "gram",
     "half_of_value",
     "has_double",
+    "host",
     "identity",
     "integer",
     "integers",
@@ -98,10 +113,14 @@ __all__ = [
     "phase",
     "phase_derivative",
     "put",
+    "put_block",
     "read_booleans",
     "read_integer",
     "real",
     "real_inner",
+    "row_products",
+    "row_qr",
+    "rows_at_once",
     "safe_exponent",
     "seen",
     "shift",
@@ -112,5 +131,6 @@ __all__ = [
     "vector_norm",
     "when",
     "while_loop",
+    "window",
     "within_safe_range",
 ]

@@ -8,9 +8,22 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from normgrad.arithmetic.namespace import Array, is_jax, is_traced
+import numpy as np
 
-__all__ = ["first_rows", "integer", "number", "put", "when", "while_loop"]
+from normgrad.arithmetic.namespace import Array, device, is_jax, is_torch, is_traced, namespace
+
+__all__ = [
+    "for_loop",
+    "from_host",
+    "host",
+    "integer",
+    "number",
+    "put",
+    "put_block",
+    "when",
+    "while_loop",
+    "window",
+]
 
 
 def while_loop(go_on: Callable[[Any], Any], step: Callable[[Any], Any], state: Any) -> Any:
@@ -19,6 +32,15 @@ def while_loop(go_on: Callable[[Any], Any], step: Callable[[Any], Any], state: A
         return sys.modules["jax"].lax.while_loop(go_on, step, state)
     while go_on(state):
         state = step(state)
+    return state
+
+
+def for_loop(first: int, last: int, step: Callable[[Any, Any], Any], state: Any) -> Any:
+    """Return the state, a tuple, after ``step(i, state)`` for i from `first` to `last` - 1."""
+    if _traced(state):
+        return sys.modules["jax"].lax.fori_loop(first, last, step, state)
+    for i in range(first, last):
+        state = step(i, state)
     return state
 
 
@@ -41,9 +63,20 @@ def put(x: Array, i: Any, value: Any) -> Array:
     return x
 
 
-def first_rows(x: Array, count: Any) -> Array:
-    """Return the first rows of `x`; all, if the count is traced: the others must be zero."""
-    return x if is_traced(count) else x[:count]
+def put_block(x: Array, corner: tuple[Any, Any], block: Array) -> Array:
+    """Return the matrix `x` with a block from this row and column on; `x` itself is lost."""
+    if any(map(is_traced, corner)):
+        corner = tuple(namespace(x).asarray(i, dtype="int32") for i in corner)
+        return sys.modules["jax"].lax.dynamic_update_slice(x, block, corner)
+    (i, j), (k, n) = corner, block.shape
+    return put(x, (slice(i, i + k), slice(j, j + n)), block)
+
+
+def window(x: Array, i: Any, rows: int) -> Array:
+    """Return so many rows of `x` from the i-th on."""
+    if is_traced(i):
+        return sys.modules["jax"].lax.dynamic_slice_in_dim(x, i, rows)
+    return x[i : i + rows]
 
 
 def integer(x: Any) -> Any:
@@ -54,3 +87,16 @@ def integer(x: Any) -> Any:
 def number(x: Array) -> Any:
     """Return a 0-d array as a Python number, or as it is where it is traced."""
     return x if is_traced(x) else float(x)
+
+
+def host(x: Array) -> Any:
+    """Return an array as one of NumPy, or as it is where it is traced."""
+    if is_traced(x):
+        return x
+    return x.numpy(force=True) if is_torch(x) else np.asarray(x)
+
+
+def from_host(x: Any, y: Array) -> Array:
+    """Return an array of NumPy, or a traced one, with the dtype and in the place of `y`."""
+    x = x if is_traced(x) else np.array(x, order="C")
+    return namespace(y).asarray(x, dtype=y.dtype, device=device(y))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from normgrad.arithmetic.namespace import Array, is_complex, is_jax, is_torch, namespace
 
-__all__ = ["absolute_sum", "frobenius"]
+__all__ = ["absolute_sum", "column_norms", "frobenius"]
 
 
 def _in_blocks(reduce: Callable[..., Array], x: Array, axis: int, block: int) -> Array:
@@ -36,8 +36,8 @@ def _torch_norm(x: Array, ord: int, axis: int) -> Array:
     def reduce(x: Array, axis: int) -> Array:
         return namespace(x).linalg.vector_norm(x, axis=axis, ord=ord)
 
-    # (along a strided axis PyTorch is quick in short blocks only)
-    return _in_blocks(reduce, x, axis, 64 if axis == -2 and x.stride(-2) > 1 else 4096)
+    # (along a strided axis PyTorch is quick, and accurate, in short blocks only)
+    return _in_blocks(reduce, x, axis, 64 if x.stride(axis) > 1 else 4096)
 
 
 def absolute_sum(A: Array, axis: int) -> Array:
@@ -59,6 +59,11 @@ def frobenius(A: Array) -> Array:
         return _torch_norm(_torch_norm(A, 2, _contiguous_axis(A, A.stride())), 2, -1)
     squares = xp.vecdot(A, A, axis=_contiguous_axis(A, A.strides))
     return xp.sqrt(_sum(xp.real(squares), -1))
+
+
+def column_norms(A: Array) -> Array:
+    """Return the Euclidean norm of each column."""
+    return frobenius(A.mT[..., None, :])
 
 
 def _contiguous_axis(A: Array, strides: tuple[int, ...]) -> int:

@@ -1,198 +1,203 @@
-r"""The largest eigenvalues of ``M = A^H A`` with all their eigenvectors, ties included.
+r"""The largest eigenvalues of ``M = A^H A`` with their vectors, ties included.
 
-A run of Lanczos' method (`normgrad.factorizations.krylov`) cannot see that an eigenvalue is
-multiple: its space contains one vector of each eigenspace. But a second eigenvector of a tie
-is orthogonal to the one found. So another run follows, from a random start and in the
-orthogonal complement of the vectors found. It converges to a tie, which is kept, and yet
-another run follows; or it shows that there is none.
+By the block Lanczos process (`normgrad.factorizations.krylov`): in the basis Q of the Krylov space
+of b random vectors M is T, and with ``T y = theta y`` the Ritz vector ``x = Q y`` has the residual
 
-No run is needed if the trace of M, less the eigenvalues found, tells that there is no tie.
+    |M x - theta x| = |R_j y_last|.
+
+*Accuracy.* The Ritz vectors wanted, and those of values tied with the last of them, have
+converged at a residual of ``8 eps theta_1``.
+
+*Ties.* One start vector would show one vector of each eigenspace; b of them show up to b. For if
+an eigenspace of an eigenvalue has more vectors than were found, let e be a further one. Of the b
+random starts there are combinations without the vectors found, b - 1 dimensions of them if one
+was found. Their Krylov spaces are part of the whole, and in each of them the next Ritz value, if
+it has converged to a residual r at a distance g below the tie, tells that the start had hardly any
+component of e: about r/g of that of the vector it converged to. So a tie is missed with
+a probability of about ``(r/g)^(b-1)``, and the run ends when that is below 1e-4. A cluster of b
+values is not told from a larger one, and counts as a failure.
+
+References
+----------
+B. N. Parlett, The Symmetric Eigenvalue Problem (1980), chapter 13.
 """
 
+import functools
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from normgrad.arithmetic import (
     Array,
-    device,
-    gaussian,
+    divide,
+    from_host,
+    host,
     integer,
     is_traced,
-    machine_epsilon,
     namespace,
-    put,
-    real,
-    vector_norm,
     when,
-    while_loop,
+    window,
 )
-from normgrad.factorizations.krylov import (
-    CONVERGED,
-    EXCLUDED,
-    FAILED,
-    Problem,
-    Run,
-    Search,
-    ritz,
-    ritz_vectors,
-    run_from,
-    scalars,
-)
+from normgrad.factorizations.krylov import Basis, Problem, begun, extended, small
 
-__all__ = ["Eigenvectors", "largest_eigenvectors", "polished", "single_eigenvector"]
+__all__ = [
+    "CROWDED",
+    "FAILED",
+    "FOUND",
+    "MORE",
+    "Found",
+    "largest_eigenvectors",
+    "small_eigh",
+]
 
-_TIES = 6
+_MISSED = 1e-4
+"""The probability of missing a tie."""
+_FIRST_CHECK = 6
+_PATIENCE = 20
+"""So many steps are made before it is asked whether it is hopeless."""
+_GROWTH, _GROWTH_COMPILED = 1.1, 1.5
+"""The room of a stage to that of the one before. (XLA compiles each.)"""
+_LEAP, _LEAP_COMPILED = 0.6, 1.5
+"""The most steps to the next check, to those so far."""
+MORE = 16
+"""So many Ritz vectors are returned besides those wanted."""
+GOING, FOUND, CROWDED, FAILED = range(4)
 
 
-class Eigenvectors(NamedTuple):
-    """Orthonormal rows, of which those from the `count`-th on are zero.
+class Found(NamedTuple):
+    """The leading Ritz vectors, as rows; those that count, `count` of them, have converged.
 
-    `converged` is False if a run did not come to its end.
+    The status is FOUND, or CROWDED where more may be tied, or FAILED to converge in so many
+    `products` with vectors.
     """
 
     rows: Array
     count: Any
-    converged: Any
+    status: Any
     products: Any
 
+    def leading(self, most: int) -> Array:
+        """Return the rows that count; where it is not known which, `most`, the others zero."""
+        if not is_traced(self.count):
+            return self.rows[: self.count]
+        xp = namespace(self.rows)
+        return xp.where(xp.arange(most)[:, None] < self.count, self.rows[:most], 0.0)
 
-def _without_ties(problem: Problem, run: Run, start: Array) -> tuple[Any, Any]:
-    """Return whether a second run shows that nothing is tied with what the first has found.
-
-    The eigenvector of a tie is orthogonal to the Krylov space of the first run, so that M may
-    be compressed to the complement of that: most of what comes near to theta is in there, and
-    the second run is short. Only of its part up to a residual of the root of eps, because
-    rounding brings that eigenvector in: by the time one converges to r, eps of the other has
-    grown to eps/r. (In the first run's last vectors the two may be mixed.)
-    """
-    basis, theta = run.basis, run.theta
-
-    def mixed(kept: Any) -> Any:
-        _, y = ritz(problem, basis, kept, len(theta))
-        residual = basis.beta[kept - 1] * abs(y[kept - 1]).min()
-        return (kept > 1) & (residual < machine_epsilon(problem.model) ** 0.5 * theta[0])
-
-    kept = while_loop(mixed, lambda kept: 3 * kept // 4, basis.j)
-    reference = theta[-1] * (1 - problem.tie)
-    second = run_from(problem, Search(basis.q, theta, kept, CONVERGED, 0), start, 1, reference)
-    # converged to r, with a gap g, it can have missed a tie only if its start had a component
-    # of r/g in it
-    gap = 1 - second.theta[0] / reference
-    apart = (second.status == CONVERGED) & (gap >= 1e3 * problem.accuracy)
-    return (second.status == EXCLUDED) | apart, second.steps
+    @property
+    def failure(self) -> str:
+        """Return what is wrong; "" if nothing is, or where that is not known yet."""
+        if is_traced(self.status) or self.status == FOUND:
+            return ""
+        if self.status == CROWDED:
+            return "no convergence, as more singular values are tied than are tried at once"
+        return f"no convergence in {self.products} products"
 
 
-def _found(search: Search, run: Run, X: Array) -> Search:
-    """Return the search with the Ritz vectors X of a run after the vectors found before."""
-    q, count, theta = run.basis.q, search.count, search.theta
-    for i in range(X.shape[0]):
-        q, theta = put(q, count + i, X[i]), put(theta, count + i, run.theta[i])
-    return Search(q, theta, count + X.shape[0], run.status, search.products + run.steps)
+class _Check(NamedTuple):
+    """What was found after so many `steps`.
 
-
-def _begun(problem: Problem, most: int, zero: Any) -> Search:
-    xp, model = scalars(problem), problem.model
-    q = namespace(model).zeros(
-        (problem.steps + 1, problem.n), dtype=model.dtype, device=device(model)
-    )
-    real_dtype = real(model).dtype if is_traced(model) else np.float64
-    return Search(q, xp.zeros(most, dtype=real_dtype), zero, zero + CONVERGED, zero)
-
-
-def _eigenvectors(search: Search) -> Eigenvectors:
-    most = search.theta.shape[0]
-    rows = search.q[:most]
-    if is_traced(rows):
-        xp = namespace(rows)
-        rows = xp.where(xp.arange(most)[:, None] < search.count, rows, 0.0)
-    room = (search.count < most) | (most == rows.shape[1])
-    converged = (search.status != FAILED) & room
-    return Eigenvectors(rows, search.count, converged, search.products)
-
-
-def largest_eigenvectors(problem: Problem, trace: Any, wanted: int) -> Eigenvectors:
-    """Return vectors for the `wanted` largest eigenvalues, and for all tied with the last.
-
-    Parameters
-    ----------
-    problem : Problem
-    trace : number
-        Of M.
-    wanted : int
-
-    Returns
-    -------
-    Eigenvectors
-        In `wanted` + 6 rows; more ties than five do not converge.
-    """
-    xp = scalars(problem)
-    most = min(wanted + _TIES, problem.n)
-    starts = gaussian((1 + _TIES, problem.n), problem.model)
-
-    def reference(theta: Any) -> Any:
-        return xp.flip(xp.sort(theta))[:wanted][-1]
-
-    def possible(theta: Any) -> Any:
-        # what is left of the trace bounds all eigenvalues that are not found
-        return trace - xp.sum(theta) > 0.9 * reference(theta) * (1 - problem.tie)
-
-    def go_on(search: Search) -> Any:
-        more = (search.status == CONVERGED) & (search.count < most)
-        return more & possible(search.theta)
-
-    def another(search: Search) -> Search:
-        last = reference(search.theta) * (1 - problem.tie)
-        run = run_from(problem, search, starts[search.count - wanted + 1], 1, last)
-        tied = (run.status == CONVERGED) & (run.theta[0] >= last)
-
-        def leave(run: Run) -> Search:
-            status = integer(xp.where(run.status == FAILED, FAILED, EXCLUDED))
-            products = search.products + run.steps
-            return search._replace(q=run.basis.q, status=status, products=products)
-
-        return when(tied, lambda run: _found(search, run, ritz_vectors(problem, run)), leave, run)
-
-    zero = 0 * integer(xp.minimum(trace, 1.0))  # (the trace may be inf)
-    search = _begun(problem, most, zero)
-    run = run_from(problem, search, starts[0], wanted)
-    X = ritz_vectors(problem, run)
-
-    def alone(run: Run) -> Any:
-        return _without_ties(problem, run, starts[1])
-
-    def unknown(run: Run) -> Any:
-        return run.status < 0, 0 * run.steps
-
-    worth = (run.status == CONVERGED) & possible(run.theta)
-    excluded, steps = when(worth, alone, unknown, run)
-    search = _found(search, run, X)
-    status = integer(xp.where(excluded, EXCLUDED, search.status))
-    search = search._replace(status=status, products=search.products + steps)
-    return _eigenvectors(while_loop(go_on, another, search))
-
-
-def single_eigenvector(problem: Problem, start: Array) -> tuple[Array, Any]:
-    """Return the eigenvector that a run from `start` comes to, and whether it converged."""
-    zero = 0 * integer(vector_norm(start))
-    run = run_from(problem, _begun(problem, 1, zero), start, 1)
-    return ritz_vectors(problem, run)[0], run.status == CONVERGED
-
-
-def polished(problem: Problem, rough: Eigenvectors) -> Eigenvectors:
-    """Return eigenvectors of full accuracy from such of less: one run from each.
-
-    The start makes up for the accuracy that it has: about half of the steps are left.
+    The vectors y, how many of them count, the logarithm of the factor by which their residuals
+    are too large, and after how many steps they are expected to be small enough.
     """
 
-    def go_on(search: Search) -> Any:
-        return (search.status != FAILED) & (search.count < rough.count)
+    y: Array
+    count: Any
+    status: Any
+    steps: Any
+    logarithm: Any
+    expected: Any
 
-    def another(search: Search) -> Search:
-        run = run_from(problem, search, rough.rows[search.count], 1)
-        return _found(search, run, ritz_vectors(problem, run))
 
-    search = _begun(problem, rough.rows.shape[0], 0 * rough.count)
-    search = search._replace(products=search.products + rough.products)
-    found = _eigenvectors(while_loop(go_on, another, search))
-    return found._replace(converged=found.converged & rough.converged)
+def largest_eigenvectors(problem: Problem, wanted: int) -> Found:
+    """Return vectors for the `wanted` largest eigenvalues, and for all tied with the last."""
+    sizes = _sizes(problem, wanted)
+
+    def stage(i: int, steps: Any, state: tuple[Basis, _Check]) -> Found:
+        # (stages, not a loop: each has a size of its own, which XLA has to know)
+        basis, check = state
+        size, last = sizes[i], i + 1 == len(sizes)
+        to = 0 * steps + size if last else small(problem.start).minimum(check.expected, size)
+        to = integer(to)
+        basis = extended(problem, basis, steps, to, size)
+        checked = functools.partial(_checked, problem, wanted, basis, to, size, last)
+        check = when((check.expected <= size) | last, checked, lambda check: check, check)
+        if last:
+            return result(to, (basis, check))
+        further, there = functools.partial(stage, i + 1, to), functools.partial(result, to)
+        return when(check.status == GOING, further, there, (basis, check))
+
+    def result(steps: Any, state: tuple[Basis, _Check]) -> Found:
+        basis, check = state
+        y = from_host(check.y.T, basis.q)
+        rows = y @ basis.q[: y.shape[1]]
+        return Found(rows, check.count, check.status, steps * problem.start.shape[0])
+
+    basis = begun(problem, sizes[-1])
+    none, far = integer(basis.norm), basis.norm - math.log(problem.accuracy)
+    y = basis.t[: -problem.start.shape[0], : wanted + MORE]
+    check = _Check(y, none, none + GOING, none, far, none + sizes[0])
+    return stage(0, none, (basis, check))
+
+
+def _sizes(problem: Problem, wanted: int) -> list[int]:
+    """Return for how many steps there is room in each stage."""
+    least = -(-(wanted + MORE) // problem.start.shape[0])
+    last = max(problem.steps, least)  # (rows that exceed the space are zero)
+    growth = _GROWTH_COMPILED if is_traced(problem.start) else _GROWTH
+    sizes = [min(max(_FIRST_CHECK, least), last)]
+    while sizes[-1] < last:
+        sizes.append(min(max(int(growth * sizes[-1]), sizes[-1] + 2), last))
+    return sizes
+
+
+def _checked(
+    problem: Problem, wanted: int, basis: Basis, steps: Any, size: int, last: bool, before: _Check
+) -> _Check:
+    """Return the Ritz vectors after so many steps, and whether they will do."""
+    (b, n), xp = problem.start.shape, small(basis.q)
+    k, top = b * size, wanted + b
+    t = basis.t[:k, :k]
+    theta, Y = small_eigh((t + xp.conj(t.T)) / 2, problem.start)
+    theta, Y = theta[:top], Y[:, : wanted + MORE]
+    residual = host(basis.r) @ window(Y, b * (steps - 1), b)[:, :top]
+    residual = xp.linalg.vector_norm(residual, axis=0)
+    # allowed: rounding level for those that count; for the next, what sets it apart from a tie
+    tie = problem.tie or 0.0
+    reference = theta[wanted - 1] * (1 - tie)
+    counts = theta >= reference if problem.tie is not None else xp.arange(top) < wanted
+    count = xp.sum(counts)
+    apart = _MISSED ** (1 / max(b - 1, 1))
+    allowed = xp.where(counts, 0.0, apart * (reference - theta))
+    allowed = xp.maximum(allowed, problem.accuracy * theta[0])
+    relevant = xp.arange(top) < count + (problem.tie is not None)
+    excess = xp.max(xp.where(relevant, divide(residual, allowed), 0.0))
+    # b eigenvalues together may be more, unless the space is the entire one
+    together = counts[b - 1 :] & (theta[b - 1 :] >= theta[: wanted + 1] * (1 - tie))
+    crowded = xp.any(together & (theta[0] > 0)) & (problem.tie is not None)
+    crowded = xp.where(b * steps < n, crowded, counts[-1] & (top < n))
+    # the residual falls about geometrically: after how many more steps is it small enough?
+    logarithm = xp.log(xp.maximum(excess, 1e-30))
+    slope = (logarithm - before.logarithm) / (steps - before.steps)
+    more = logarithm / xp.maximum(-slope, 1e-3)
+    # (and by all the steps so far, for what may still come to light takes time to converge)
+    pace = xp.maximum(-math.log(problem.accuracy) - logarithm, 1e-3) / steps
+    hopeless = (steps >= _PATIENCE) & (0.5 * logarithm / pace > problem.steps - steps)
+    hopeless = (hopeless & (not problem.patient)) | last
+    status = xp.where(hopeless, FAILED, GOING)
+    status = xp.where(excess <= 1, xp.where(crowded, CROWDED, FOUND), status)
+    leap = _LEAP_COMPILED if is_traced(more) else _LEAP
+    ahead = xp.maximum(xp.minimum(0.9 * more + 1, leap * steps), 2)
+    y = xp.concat([Y, xp.zeros((before.y.shape[0] - k, Y.shape[1]), dtype=Y.dtype)])
+    return _Check(y, integer(count), integer(status), steps, logarithm, steps + integer(ahead))
+
+
+def small_eigh(t: Array, of: Array) -> tuple[Array, Array]:
+    """Return all eigenvalues, descending, and eigenvectors of a small matrix of NumPy or XLA."""
+    if is_traced(t):
+        theta, Y = namespace(t).linalg.eigh(t)
+    else:
+        # (by the library of the matrix: two pools of threads would stall each other)
+        library = namespace(of)
+        theta, Y = map(np.asarray, library.linalg.eigh(library.asarray(t)))
+    return theta[::-1], Y[:, ::-1]

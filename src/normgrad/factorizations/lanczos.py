@@ -1,7 +1,7 @@
 r"""Leading singular triplets by matrix-vector products.
 
-The eigenvectors v of ``M = A^H A``, of the smaller side, are had by Lanczos' method
-(`normgrad.factorizations.eigenvectors`) to a residual of ``8 eps theta_1``. Then, with those in V,
+The eigenvectors v of ``M = A^H A``, of the smaller side, are had by the block Lanczos method
+(`normgrad.factorizations.krylov`) to a residual of ``8 eps theta_1``. Then, with those in V,
 
     A V = W S X^H  (thin SVD),    U = W,    s = |A^H u|,    v = A^H u / s,
 
@@ -9,8 +9,9 @@ which restores what squaring A has cost: a Rayleigh-Ritz step and half a power s
 ``s_i > s_1/8`` the triplets are as accurate as LAPACK's: M has its eigenvalues to ``eps s_1^2``,
 which is ``4 eps s_1`` in s_i, and ``eps s_1^2 / (s_i^2 - s_j^2)`` in v_i.
 
-In double precision a large matrix is first rounded to single precision, in which products
-cost half; the vectors found, with the knowledge of what is tied, start the runs in double.
+In double precision the matrix is rounded to single precision first, in which products cost
+half; from the vectors found there it is not far to those in double
+(`normgrad.factorizations.refinement`).
 
 References
 ----------
@@ -19,21 +20,26 @@ Low-rank matrix approximation using the Lanczos bidiagonalization process, SIAM 
 Comput. 21 (2000): one side is orthogonalised only.
 """
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any, final
 
 from normgrad.arithmetic import (
     Array,
     adjoint,
-    conjugation,
+    column_norms,
     divide,
-    double,
     frobenius,
+    gaussian,
     is_jax,
     is_single,
     is_traced,
     namespace,
     number,
+    row_products,
+    row_qr,
+    rows_at_once,
     single,
 )
 from normgrad.factorizations.base import (
@@ -44,17 +50,20 @@ from normgrad.factorizations.base import (
     Spectrum,
     Verdict,
 )
-from normgrad.factorizations.eigenvectors import (
-    Eigenvectors,
-    largest_eigenvectors,
-    polished,
-)
+from normgrad.factorizations.eigenvectors import CROWDED, FOUND, Found, largest_eigenvectors
 from normgrad.factorizations.krylov import Problem
+from normgrad.factorizations.refinement import refined
 
-__all__ = ["Lanczos", "normal_equations", "rayleigh_ritz"]
+__all__ = ["Lanczos", "judged", "normal_equations", "rayleigh_ritz", "triplets", "widened"]
 
 _SMALLEST = 400
-_MIXED_FROM = 1024
+_MIXED_FROM = 100
+_MOST = 480
+"""So many vectors a basis may have before a dense factorization is the quicker."""
+_MANY = 8
+"""So many vectors at once are tried where as many are tied as were tried before."""
+_ROUGH, _ROUGH_TIE = 5e-6, 1e-4
+"""In single precision: a residual that is easily refined, and what may be a tie in double."""
 _LEADING = 1 / 8
 
 
@@ -81,96 +90,93 @@ class Lanczos(Factorization):
         return Verdict(True, f"{demand.triplets} of {k} singular values by products with vectors")
 
     def factorize(self, A: Array, demand: Demand) -> Outcome:
-        m, n = A.shape
-        wide = m < n
-        scale, trace = _scale(A)
-        double_precision = not is_single(A)
-        tie = 2 * demand.tie
-        if double_precision and min(m, n) >= _MIXED_FROM:
-            rough_tie = max(tie, 64 * 1.2e-7)
-            B = single(A * scale) if scale is not None else single(A)
-            rough = _problem(B, wide, None, rough_tie)
-            found = largest_eigenvectors(rough, trace, demand.triplets)
-            found = found._replace(rows=double(found.rows))
-            if is_traced(found.converged) or found.converged:
-                found = polished(_problem(A, wide, scale, tie), found)
-        else:
-            found = largest_eigenvectors(_problem(A, wide, scale, tie), trace, demand.triplets)
-        return _outcome(A, wide, found, demand)
+        find = functools.partial(_found, A, _scale(A), demand)
+        return _outcome(A, A.shape[0] < A.shape[1], widened(rows_at_once(A), find), demand)
 
 
-def _scale(A: Array) -> tuple[Any, Any]:
-    """Return a power of two by which A has about norm 1, and the trace of M then.
+def widened(rows: int, find: Callable[[int], Found]) -> Found:
+    """Return what is found from so many rows at once, or from more if that many are tied."""
+    found = find(rows)
+    if not is_traced(found.status) and found.status == CROWDED:
+        return find(_MANY)
+    return found
 
-    None stands for 1, where A has moderate norm already.
-    """
+
+def _found(A: Array, scale: Any, demand: Demand, rows: int) -> Found:
+    k, tie = min(A.shape), 2 * demand.tie
+    start = gaussian((min(rows, k), k), A)
+    problem = _problem(A, scale, start, tie)
+    if is_single(A) or k < _MIXED_FROM:
+        return largest_eigenvectors(problem, demand.triplets)
+    B = single(A) if scale is None else single(A * scale)
+    rough = _problem(B, None, single(start), max(tie, _ROUGH_TIE))._replace(tol=_ROUGH)
+    found = largest_eigenvectors(rough, demand.triplets)
+    return refined(problem, rough, found, demand.triplets)
+
+
+def _scale(A: Array) -> Any:
+    """Return a power of two by which A has about norm 1, or None for 1 where that is near."""
     norm = number(frobenius(A))
     if is_traced(norm):
         xp = namespace(norm)
-        scale = 2.0 ** -xp.round(xp.log2(xp.where(norm > 0, norm, 1.0)))
-        return scale, (norm * scale) ** 2
+        return 2.0 ** -xp.round(xp.log2(xp.where(norm > 0, norm, 1.0)))
     if 1e-6 < norm < 1e6:
-        return None, norm**2
-    scale = 2.0 ** -round(math.log2(norm)) if norm > 0 else 1.0
-    return scale, (norm * scale) ** 2
+        return None
+    return 2.0 ** -round(math.log2(norm)) if norm > 0 else 1.0
 
 
-def normal_equations(A: Array, tie: float, tol: float) -> Problem:
-    """Return the problem of the eigenvectors of ``A^H A``, for A with at least as many rows."""
-    scale, _ = _scale(A)
-    return _problem(A, False, scale, 2 * tie)._replace(tol=tol)
+def normal_equations(A: Array, start: Array, tol: float) -> Problem:
+    """Return the problem of the largest eigenvector of ``A^H A``, for at least as many rows."""
+    return _problem(A, _scale(A), start, None)._replace(tol=tol)
 
 
-def _problem(A: Array, wide: bool, scale: Any, tie: float) -> Problem:
+def _problem(A: Array, scale: Any, start: Array, tie: float | None) -> Problem:
     """Return the problem of the eigenvectors of ``A^H A``, or ``A A^H`` for a wide A."""
-    bar = conjugation(A)
+    forth, back = row_products(A)
+    first, second = (back, forth) if A.shape[0] < A.shape[1] else (forth, back)
 
-    def forth(v: Array) -> Array:
-        return A @ v
+    def product(X: Array) -> Array:
+        return second(first(X)) if scale is None else second(first(X) * scale) * scale
 
-    def back(u: Array) -> Array:  # A^H u, without a transposed copy of A
-        return bar(bar(u) @ A)
-
-    first, second = (back, forth) if wide else (forth, back)
-
-    def product(v: Array) -> Array:
-        return second(first(v)) if scale is None else second(first(v) * scale) * scale
-
-    n = min(A.shape)
-    steps = min(max(n // 3, 20), n, 160 if is_jax(A) else 400)
-    return Problem(product, n, A[0], steps, tie)
+    b, n = start.shape
+    return Problem(product, start, -(-min(max(n // 2, 30), n, _MOST) // b), tie)
 
 
 def rayleigh_ritz(A: Array, V: Array) -> tuple[Array, Array, Array, Array]:
     """Return U, s, V and ``A^H U`` for the Ritz triplets of A on the span of the columns V."""
     xp = namespace(A)
-    Q, R = xp.linalg.qr(A @ V)
+    Q, R = row_qr((A @ V).mT)
     W, s, Xh = xp.linalg.svd(R, full_matrices=False)
-    U = Q @ W
+    U = Q.mT @ W
     return U, s, V @ adjoint(Xh), adjoint(adjoint(U) @ A)
 
 
-def _outcome(A: Array, wide: bool, found: Eigenvectors, demand: Demand) -> Outcome:
+def _outcome(A: Array, wide: bool, found: Found, demand: Demand) -> Outcome:
     if wide:
         return _outcome(adjoint(A), False, found, demand).adjoint()
-    xp = namespace(A)
-    rows = found.rows
-    if not is_traced(found.count):
-        if not found.converged or found.count < demand.triplets:
-            return Outcome(None, False, f"no convergence in {int(found.products)} products")
-        rows = rows[: int(found.count)]
+    if found.failure:
+        return Outcome(None, False, found.failure)
+    rows = found.leading(demand.triplets + rows_at_once(A) - 1)
     U, _, _, V = rayleigh_ritz(A, rows.mT)
-    s = xp.linalg.vector_norm(V, axis=-2)
-    V = V * divide(xp.ones_like(s), s)[..., None, :]
-    t = demand.triplets - 1
+    return judged(triplets(U, V), found, demand)
+
+
+def triplets(U: Array, V: Array) -> Spectrum:
+    """Return the triplets of left vectors U, from ``V = A^H U``: half a power step."""
+    s = column_norms(V)
+    V = V * divide(namespace(s).ones_like(s), s)[None, :]
+    return Spectrum(Columns(U), s, Columns(V), complete=False)
+
+
+def judged(spectrum: Spectrum, found: Found, demand: Demand) -> Outcome:
+    """Return the outcome of what was found, which holds if the triplets wanted are not small."""
+    s, t = spectrum.s, demand.triplets - 1
     large = s[t] >= (_LEADING + demand.tie) * s[0]
     if is_traced(large):
-        holds, reason = large & found.converged, "it converges"
-    else:
-        holds = bool(large)
-        reason = f"{int(found.products)} products with A and its adjoint, "
-        more = int(found.count) - demand.triplets
-        reason += f"{more} vectors tied" if more else "no tie"
-        if not holds:
-            reason = f"singular value {t + 1} is less than an eighth of the largest"
-    return Outcome(Spectrum(Columns(U), s, Columns(V), complete=False), holds, reason)
+        return Outcome(spectrum, large & (found.status == FOUND), "it converges")
+    if not bool(large):
+        reason = f"singular value {t + 1} is less than an eighth of the largest"
+        return Outcome(spectrum, False, reason)
+    more = found.count - demand.triplets
+    tied = f"{more} vectors tied" if more else "no tie"
+    return Outcome(spectrum, True, f"{found.products} products with A and its adjoint, {tied}")

@@ -1,8 +1,7 @@
 r"""Leading singular triplets of a matrix that is known by its products with vectors.
 
 As in `normgrad.factorizations.lanczos`, but that the size of the matrix is estimated, by a few
-steps of the power method, to take a power of two out; and its trace is unknown, so that every
-tie is looked for.
+steps of the power method, to take a power of two out.
 """
 
 import math
@@ -11,20 +10,18 @@ from typing import Any
 
 from normgrad.arithmetic import Array, divide, gaussian, is_traced, largest, namespace
 from normgrad.factorizations.base import Columns, Demand, Outcome, Spectrum
-from normgrad.factorizations.eigenvectors import largest_eigenvectors
+from normgrad.factorizations.eigenvectors import FOUND, Found, largest_eigenvectors
 from normgrad.factorizations.krylov import Problem
+from normgrad.factorizations.lanczos import judged, triplets, widened
 from normgrad.matrices import Matrix
 
 __all__ = ["leading_triplets"]
 
 Product = Callable[[Array], Array]
 
-_LEADING = 1 / 8
-_UNKNOWN = 2.0**30
-"""A trace from which nothing follows, for a matrix of norm about 1; it is taken for an int32."""
-
+_BLOCK = 3
 _ROOM = 2**25
-"""So many entries the basis may have, if 400 vectors are fewer."""
+"""So many entries the basis may have, if 600 vectors are fewer."""
 
 
 def leading_triplets(A: Matrix, demand: Demand) -> Outcome:
@@ -46,37 +43,28 @@ def _tall(forth: Product, back: Product, A: Matrix, n: int, demand: Demand) -> O
     scale = 2.0 ** -xp.round(xp.log2(scale))
     scale = scale if is_traced(scale) else float(scale)
 
-    def product(v: Array) -> Array:
-        return (back(forth(v[:, None]) * scale) * scale)[:, 0]
+    def product(X: Array) -> Array:
+        return (back(forth(X.mT) * scale) * scale).mT
 
-    steps = min(max(n // 3, 150), n, max(400, _ROOM // n))
-    problem = Problem(product, n, start[:, 0], steps, 2 * demand.tie, patient=True)
-    trace = _UNKNOWN if not is_traced(size) else xp.full_like(size, _UNKNOWN)
-    found = largest_eigenvectors(problem, trace, demand.triplets)
-    rows = found.rows
-    if not is_traced(found.count):
-        if not found.converged or found.count < demand.triplets:
-            return Outcome(None, False, f"no convergence in {int(found.products)} products")
-        rows = rows[: int(found.count)]
+    def find(rows: int) -> Found:
+        start = gaussian((min(rows, n), n), A.model)
+        steps = -(-min(max(n // 2, 200), n, max(600, _ROOM // n)) // start.shape[0])
+        problem = Problem(product, start, steps, 2 * demand.tie, patient=True)
+        return largest_eigenvectors(problem, demand.triplets)
+
+    found = widened(_BLOCK, find)
+    if found.failure:
+        return Outcome(None, False, found.failure)
     # Rayleigh-Ritz, and half a power step
-    Q, R = xp.linalg.qr(forth(rows.mT) * scale)
+    V = found.leading(demand.triplets + _BLOCK - 1).mT
+    Q, R = xp.linalg.qr(forth(V) * scale)
     U = Q @ xp.linalg.svd(R, full_matrices=False)[0]
-    V = back(U) * scale
-    s = xp.linalg.vector_norm(V, axis=-2)
-    V = V * divide(xp.ones_like(s), s)[..., None, :]
+    spectrum = triplets(U, back(U) * scale)
     if is_traced(size):  # (what comes of a zero matrix is NaN)
-        U, V, s = (xp.where(size == 0, 0.0, x) for x in (U, V, s))
-        found = found._replace(converged=found.converged | (size == 0))
-    large = s[demand.triplets - 1] >= (_LEADING + demand.tie) * s[0]
-    spectrum = Spectrum(Columns(U), s / scale, Columns(V), complete=False)
-    if is_traced(large):
-        return Outcome(spectrum, large & found.converged, "it converges")
-    if not bool(large):
-        reason = f"singular value {demand.triplets} is less than an eighth of the largest"
-        return Outcome(spectrum, False, reason)
-    more = int(found.count) - demand.triplets
-    tied = f"{more} vectors tied" if more else "no tie"
-    return Outcome(spectrum, True, f"{int(found.products)} products with A and its adjoint, {tied}")
+        U, s, V = (xp.where(size == 0, 0.0, x) for x in (U, spectrum.s, spectrum.v.q))
+        spectrum = spectrum._replace(u=Columns(U), s=s, v=Columns(V))
+        found = found._replace(status=xp.where(size == 0, FOUND, found.status))
+    return judged(spectrum._replace(s=spectrum.s / scale), found, demand)
 
 
 def _size(forth: Product, back: Product, v: Array) -> Array:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from normgrad.arithmetic import (
     Array,
     adjoint,
+    column_norms,
     divide,
     gaussian,
     identity,
@@ -15,7 +16,7 @@ from normgrad.arithmetic import (
 )
 from normgrad.factorizations.base import Demand, Spectrum
 from normgrad.factorizations.choose import decompose
-from normgrad.factorizations.eigenvectors import single_eigenvector
+from normgrad.factorizations.eigenvectors import FOUND, largest_eigenvectors
 from normgrad.factorizations.lanczos import normal_equations, rayleigh_ritz
 
 __all__ = ["Tracked", "tracked"]
@@ -40,24 +41,28 @@ def tracked(A: Array, columns: Array | None, demand: Demand, tol: float) -> Trac
         A V = U S X^H,    v = V x_1,    the residual |A^H u_1 - s_1 v|,
 
     two products with a block of three: should the second vector overtake the first, it is
-    noticed. If the residual is too large, Lanczos' method goes on from v; if that does not
+    noticed. If the residual is too large, Lanczos' method goes on from them; if that does not
     converge either, the usual factorization starts afresh.
     """
     xp = namespace(A)
     if A.shape[0] < A.shape[1]:
         back = tracked(adjoint(A), columns, demand, tol)
         return back._replace(u=back.v, v=back.u)
+    fresh, _ = xp.linalg.qr(gaussian((A.shape[1], min(A.shape[1], _BLOCK)), A))
     if columns is None:
-        columns, _ = xp.linalg.qr(gaussian((A.shape[1], min(A.shape[1], _BLOCK)), A))
-    columns = xp.where(xp.all(xp.isfinite(columns)), columns, 0.0)  # a state that is no help
+        columns = fresh
+    else:  # unless it is no help
+        helps = xp.all(xp.isfinite(columns)) & xp.all(column_norms(columns) > 0)
+        columns = xp.where(helps, columns, fresh)
     U, s, V, Z = rayleigh_ritz(A, columns)
     z, columns = Z[:, 0], xp.linalg.qr(Z)[0]
     residual = vector_norm(z - s[0] * V[:, 0])
 
     def far(start: Tracked) -> Tracked:
-        v, converged = single_eigenvector(normal_equations(A, demand.tie, tol), start.v)
+        found = largest_eigenvectors(normal_equations(A, start.columns.mT, tol), 1)
         afresh = functools.partial(_afresh, A, demand)
-        return when(converged, functools.partial(_of_vector, A, v), afresh, start)
+        there = functools.partial(_of_vector, A, found.rows[0])
+        return when(found.status == FOUND, there, afresh, start)
 
     start = _of_left_vector(U[:, 0], z, columns)
     return when(residual <= tol * s[0], lambda t: t, far, start)
