@@ -41,6 +41,7 @@ from normgrad.arithmetic import (
     is_traced,
     like,
     namespace,
+    when,
 )
 from normgrad.factorizations.base import (
     Columns,
@@ -167,10 +168,16 @@ def _corrected(A: Array) -> Outcome:
     U = A @ V
     s = xp.linalg.vector_norm(U, axis=-2)
     U /= xp.where(s > 0, s, 1.0)[..., None, :]  # in its own memory, where the library has such
-    E = adjoint(U) @ U
-    E -= identity(E.shape[-1], E) * xp.astype(s > 0, s.dtype)[..., None]
-    defect = frobenius(E)
-    holds = holds & (defect <= _DEFECT)
+
+    def defect(U: Array) -> Array:
+        E = adjoint(U) @ U
+        E -= identity(E.shape[-1], E) * xp.astype(s > 0, s.dtype)[..., None]
+        return E
+
+    # (where it is traced, that the condition is moderate has not been used yet)
+    moderate = xp.min(ratio) > _WELL_CONDITIONED
+    E = when(moderate, lambda U: xp.zeros_like(V), defect, U)
+    holds = holds & (frobenius(E) <= _DEFECT)
     reason = f"U is orthonormal to {_DEFECT:g}"
     return Outcome(Spectrum(Columns(U), s, Columns(V), complete=False, defect=E), holds, reason)
 
