@@ -92,8 +92,8 @@ class LiftDerivative(NamedTuple):
 
     u: Frame
     v: Frame
-    P: Array
-    M: Array
+    plus: Array
+    minus: Array
     q: Array
     w: Array
     weight: Array
@@ -105,15 +105,9 @@ class LiftDerivative(NamedTuple):
             raise ValueError("the derivative of a lift needs all singular triplets")
         g, slope = curvature.g, curvature.slope
         q = divide(g, s, otherwise=slope)
-        return cls(
-            spectrum.u,
-            spectrum.v,
-            curvature.differences(s, g),
-            _sums(s, g, slope),
-            q,
-            curvature.w,
-            curvature.weight,
-        )
+        P, M = curvature.differences(s, g), _sums(s, g, slope)
+        w, weight = curvature.w, curvature.weight
+        return cls(spectrum.u, spectrum.v, (P + M) / 2, (P - M) / 2, q, w, weight)
 
     def __call__(self, E: Array) -> Array:
         """Return dG in the direction(s) `E`, (..., m, n), in 4 matrix products."""
@@ -131,11 +125,16 @@ class LiftDerivative(NamedTuple):
         return dG
 
     def core(self, Et: Array) -> Array:
-        """Return ``P o H + M o K + diag(coupling)``, from ``Et = U^H E V``."""
+        """Return ``P o H + M o K + diag(coupling)``, from ``Et = U^H E V = H + K``.
+
+        The first two are ``(P + M)/2 o Et + (P - M)/2 o Et^H``.
+        """
         xp = namespace(Et)
-        H, K = (Et + adjoint(Et)) / 2, (Et - adjoint(Et)) / 2
+        core = self.plus * Et + self.minus * adjoint(Et)
+        if not self.w.shape[-2]:  # there is no coupling
+            return core
         unit = identity(self.w.shape[-1], self.w)
-        stretch = xp.sum(unit * (xp.real(H) if is_complex(H) else H), axis=-1)
+        stretch = xp.sum(unit * (xp.real(Et) if is_complex(Et) else Et), axis=-1)
         amount = self.weight * xp.sum(self.w * stretch[..., None, :], axis=-1)
         coupling = xp.sum(amount[..., None] * self.w, axis=-2)
-        return self.P * H + self.M * K + coupling[..., None] * unit
+        return core + coupling[..., None] * unit

@@ -49,7 +49,7 @@ class Curvature(NamedTuple):
     def piecewise_linear(cls, s: Array, mu: Array) -> "Curvature":
         """Return the curvature of a piecewise linear gauge with the slope `mu`: J = 0."""
         none = namespace(s).zeros_like(s)
-        return cls(mu, none, step_differences, none[..., None, :], none[..., :1])
+        return cls(mu, none, step_differences, none[..., None, :][..., :0, :], none[..., :0])
 
 
 class Proximal(NamedTuple):
