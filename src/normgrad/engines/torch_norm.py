@@ -160,6 +160,7 @@ class _Norm(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Any, rule: NormRule, known: Any) -> Any:
         value, ctx.G = _computed(rule, x) if known is None else known
+        ctx.owned = known is None and not ctx.G._is_view()
         ctx.rule = rule
         ctx.memory = None
         ctx.save_for_backward(x)
@@ -170,13 +171,16 @@ class _Norm(torch.autograd.Function):
         G = ctx.G
         if G is None:
             return ctx.saved_tensors  # PyTorch refuses: the graph has been freed
+        value_bar = value_bar if G.ndim == 2 else value_bar[..., None, None]
         if not _is_graph_kept():
             ctx.G = None
+            if ctx.owned and not torch.is_grad_enabled() and only_reverse():
+                return G.mul_(value_bar), None, None  # nobody else has it: no other buffer
         if torch.is_grad_enabled():
             if ctx.memory is None:
                 ctx.memory = Memory(ctx.rule, G)
             G = _Gradient.apply(*ctx.saved_tensors, ctx.memory)[0]
-        return (value_bar if G.ndim == 2 else value_bar[..., None, None]) * G, None, None
+        return value_bar * G, None, None
 
 
 _apply_norm: Any = super(torch.autograd.Function, _Norm).apply
