@@ -7,7 +7,7 @@ from normgrad.arithmetic import Array
 from normgrad.calculus import TrackedSpectral
 from normgrad.engines import engine_of
 
-__all__ = ["track"]
+__all__ = ["check_tolerance", "track"]
 
 
 def track(
@@ -26,10 +26,10 @@ def track(
         What the last call returned; None for the first.
     tol : float, optional
         The residual ``|A^H u - s v| / s`` that is allowed. The default is rounding level,
-        ``8 eps``; the error of the gradient is about ``tol s_1 / (s_1 - s_2)``, that of
-        the norm ``tol^2``, once the vectors are those of the largest singular value. Where
-        others are within about `tol` of it, a residual can not tell them apart, and the norm
-        may be low by as much.
+        ``8 eps``. By a residual r the norm is low by about ``r^2 / (2 (1 - (s_2 / s_1)^2))``,
+        relative to it, and its gradient has an error of about ``r / (1 - (s_2 / s_1)^2)``, once
+        the vectors are those of the largest singular value. Where others are within about
+        `tol` of it, a residual can not tell them apart, and the norm may be low by about `tol`.
 
     Returns
     -------
@@ -49,8 +49,7 @@ def track(
     All three are plain numbers, not differentiable by an engine.
 
     Cost: two products with three columns if x moved by less than `tol` allows; else
-    Lanczos' method goes on from there, a product with A and its adjoint for each step (in
-    JAX, the usual factorization).
+    Lanczos' method goes on from there, products with A and its adjoint of three vectors.
 
     Examples
     --------
@@ -67,14 +66,19 @@ def track(
             f"track follows one matrix; got shape {tuple(argument.x.shape)}. Keep a state for "
             "each matrix of a batch, or use jax.vmap"
         )
-    if tol is not None and (not isinstance(tol, (int, float)) or not 0 <= tol < 1):
-        kind = ValueError if isinstance(tol, (int, float)) else TypeError
-        raise kind(f"tol must be a number from 0 to 1, relative to the norm; got {tol!r}")
+    check_tolerance(tol)
     if state is not None:
         state = _state_of(argument, state)
     rule = TrackedSpectral(0.0 if tol is None else float(tol))
     value, G, state = argument.engine.track(rule, argument.x, state)
     return argument.like_value(value), argument.like_matrix(G), state
+
+
+def check_tolerance(tol: Any) -> None:
+    """Raise ValueError or TypeError unless this is None or a number from 0 to 1."""
+    if tol is not None and (not isinstance(tol, (int, float)) or not 0 <= tol < 1):
+        kind = ValueError if isinstance(tol, (int, float)) else TypeError
+        raise kind(f"tol must be a number from 0 to 1, relative to the norm; got {tol!r}")
 
 
 def _state_of(argument: Argument, state: Any) -> Array:
