@@ -110,3 +110,14 @@ def test_close_singular_values_in_double(
     assert float(value) == pytest.approx(2, rel=4e-15)
     exact = np.outer(U[:, 0], V[:, 0].conj())
     assert np.linalg.norm(np.asarray(G) - exact) <= 2e-14 / gap
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (20, 30), (101, 130)], ids=str)
+@pytest.mark.parametrize("rank", [0, 1, 3, None])
+def test_by_name_whatever_the_size(rank: Any, shape: Any, rng: Any) -> None:
+    """Small spaces are exhausted, and those of low rank at once."""
+    k = min(shape) if rank is None else min(rank, *shape)
+    A, U, V = known(rng, *shape, np.linspace(2, 1, k)) if k else (np.zeros(shape), None, None)
+    value, G = normgrad.value_and_grad(A, 2, method="lanczos")
+    assert float(value) == pytest.approx(2 if k else 0, rel=1e-14)
+    np.testing.assert_allclose(G, np.outer(U[:, 0], V[:, 0]) if k else A, atol=1e-12)

@@ -174,8 +174,8 @@ def _checked(
     excess = xp.max(xp.where(relevant, divide(residual, allowed), 0.0))
     # b eigenvalues together may be more, unless the space is the entire one
     together = counts[b - 1 :] & (theta[b - 1 :] >= theta[: wanted + 1] * (1 - tie))
-    crowded = xp.any(together & (theta[0] > 0)) & (problem.tie is not None)
-    crowded = xp.where(b * steps < n, crowded, counts[-1] & (top < n))
+    crowded = xp.where(b * steps < n, xp.any(together), counts[-1] & (top < n))
+    crowded = crowded & (theta[0] > 0) & (problem.tie is not None)
     # the residual falls about geometrically: after how many more steps is it small enough?
     logarithm = xp.log(xp.maximum(excess, 1e-30))
     slope = (logarithm - before.logarithm) / (steps - before.steps)

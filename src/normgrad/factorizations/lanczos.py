@@ -139,7 +139,7 @@ def _problem(A: Array, scale: Any, start: Array, tie: float | None) -> Problem:
         return second(first(X)) if scale is None else second(first(X) * scale) * scale
 
     b, n = start.shape
-    return Problem(product, start, -(-min(max(n // 2, 30), n, _MOST) // b), tie)
+    return Problem(product, start, -(-min(max(n // 2, 150), n, _MOST) // b), tie)
 
 
 def rayleigh_ritz(A: Array, V: Array) -> tuple[Array, Array, Array, Array]:
