@@ -92,8 +92,8 @@ class LiftDerivative(NamedTuple):
 
     u: Frame
     v: Frame
-    plus: Array
-    minus: Array
+    P: Array
+    M: Array
     q: Array
     w: Array
     weight: Array
@@ -107,7 +107,7 @@ class LiftDerivative(NamedTuple):
         q = divide(g, s, otherwise=slope)
         P, M = curvature.differences(s, g), _sums(s, g, slope)
         w, weight = curvature.w, curvature.weight
-        return cls(spectrum.u, spectrum.v, (P + M) / 2, (P - M) / 2, q, w, weight)
+        return cls(spectrum.u, spectrum.v, P / 2, M / 2, q, w, weight)
 
     def __call__(self, E: Array) -> Array:
         """Return dG in the direction(s) `E`, (..., m, n), in 4 matrix products."""
@@ -125,12 +125,9 @@ class LiftDerivative(NamedTuple):
         return dG
 
     def core(self, Et: Array) -> Array:
-        """Return ``P o H + M o K + diag(coupling)``, from ``Et = U^H E V = H + K``.
-
-        The first two are ``(P + M)/2 o Et + (P - M)/2 o Et^H``.
-        """
-        xp = namespace(Et)
-        core = self.plus * Et + self.minus * adjoint(Et)
+        """Return ``P o H + M o K + diag(coupling)``, from ``Et = U^H E V``; P and M are halved."""
+        xp, Eth = namespace(Et), adjoint(Et)
+        core = self.P * (Et + Eth) + self.M * (Et - Eth)
         if not self.w.shape[-2]:  # there is no coupling
             return core
         unit = identity(self.w.shape[-1], self.w)
