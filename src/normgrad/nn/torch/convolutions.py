@@ -1,9 +1,8 @@
 """The matrix that a convolution layer is, on inputs of one size."""
 
-import functools
 import math
 import operator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -11,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from normgrad import Convolution1d, Convolution2d, Matrix, Operator
-from normgrad.nn.torch.following import Block, Map
 
-__all__ = ["CONVOLUTIONS", "Geometry"]
+__all__ = ["CONVOLUTIONS", "Enlarged", "Geometry"]
 
 _PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
@@ -44,8 +42,6 @@ class Geometry:
     stride: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
-
-    block = Block(6, 1, 1)
 
     @classmethod
     def of(cls, module: nn.Module, grid: Any) -> Self:
@@ -91,19 +87,15 @@ class Geometry:
     @property
     def is_same(self) -> bool:
         """Whether `Convolution1d` or `Convolution2d` is this layer's matrix."""
+        taps = self.weight_shape[2:]
+        rims = [rim for k in reversed(taps) for rim in ((k - 1) // 2, k - 1 - (k - 1) // 2)]
         return (
             not self.transposed
-            and len(self.grid) in _MATRICES
+            and len(taps) in _MATRICES
             and self.mode in ("zeros", "circular")
-            and self.rims == self._same
+            and list(self.rims) == rims
             and self._is_plain
         )
-
-    @property
-    def _same(self) -> tuple[int, ...]:
-        """Return the rims with which the output has the size of the input."""
-        taps = reversed(self.weight_shape[2:])
-        return tuple(rim for k in taps for rim in ((k - 1) // 2, k - 1 - (k - 1) // 2))
 
     @property
     def _is_plain(self) -> bool:
@@ -113,49 +105,10 @@ class Geometry:
         """Return the matrix, exactly: for a weight, by what the layer does."""
         if self.is_same:
             return _MATRICES[len(self.grid)](weight, self.grid, self.mode)
-        return Operator(self, (math.prod(self.output), self.size), (weight,))
+        shape = math.prod(self.output), self.channels * math.prod(self.grid)
+        return Operator(self, shape, (weight,))
 
-    @property
-    def size(self) -> int:
-        """Return how many entries an input has."""
-        return self.channels * math.prod(self.grid)
-
-    @property
-    def alike(self) -> int:
-        """Return how many singular vectors of one value have the same gradient.
-
-        On a circle the waves ``exp(+-i f p)`` belong to one singular value of a real kernel; where
-        there are no others, any two vectors of their span are the same but for a shift.
-        """
-        return 2 if self.mode == "circular" else 1
-
-    def maps(self, weight: Tensor) -> tuple[Map, Map]:
-        """Return products of the matrix and its adjoint with each of some rows."""
-
-        def forth(rows: Tensor) -> Tensor:
-            x = rows.reshape(-1, self.channels, *self.grid)
-            return self._convolved(x, weight).flatten(1)
-
-        def back(rows: Tensor) -> Tensor:
-            # the derivative of a linear map, from the one node of it that is made for so many rows
-            x, y = linear(len(rows))
-            return torch.autograd.grad(y, x, rows, retain_graph=True)[0]
-
-        @functools.cache
-        def linear(count: int) -> tuple[Tensor, Tensor]:
-            with torch.enable_grad():
-                x = weight.new_zeros((count, self.size)).requires_grad_()
-                return x, forth(x)
-
-        return forth, back
-
-    def gradient(self, weight: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, ...]:
-        """Return the gradient in the weight of ``Re<u, A v>``."""
-        with torch.enable_grad():
-            weight = weight.detach().requires_grad_()
-            return torch.autograd.grad(self(v, weight), weight, u)
-
-    def enlarged(self) -> Self:
+    def enlarged(self) -> "Enlarged":
         """Return a larger circular convolution, of which this one is a part.
 
         With zeros around the input, each output is one of the ``N + k - 1`` along each axis
@@ -170,17 +123,18 @@ class Geometry:
                 "out to have the norm itself"
             )
         sizes = self.output[1:] if self.transposed else self.grid
-        grid = tuple(n + k - 1 for n, k in zip(sizes, self.weight_shape[2:], strict=True))
-        return replace(
-            self,
-            grid=grid,
-            channels=self.weight_shape[1],
-            transposed=False,
-            mode="circular",
-            rims=self._same,
-            padding=(0,) * len(grid),
-            output_padding=(0,) * len(grid),
-        )
+        taps = self.weight_shape[2:]
+        return Enlarged(tuple(n + k - 1 for n, k in zip(sizes, taps, strict=True)))
+
+
+@dataclass(frozen=True)
+class Enlarged:
+    """A weight to the matrix of the circular convolution on this grid."""
+
+    grid: tuple[int, ...]
+
+    def __call__(self, weight: Tensor) -> Matrix:
+        return _MATRICES[len(self.grid)](weight, self.grid, "circular")
 
 
 def _checked(grid: Any, axes: int, module: nn.Module) -> tuple[int, ...]:

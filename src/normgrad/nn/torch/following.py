@@ -1,159 +1,114 @@
-r"""The largest singular triplet of a linear map that a step of training has moved.
+r"""The largest singular triplet of a weight that a step of training has moved, in few calls.
 
-A step moves the weights by more than the gaps between their leading singular values, so that these
-change places; a block of a dozen vectors holds all that do. From the vectors V of the last
-time, and ``M = A^H A``, a pass of the block Krylov method is
+Training moves small matrices far, by more than one step of an iteration makes up for, and there
+each call of PyTorch counts more than its arithmetic. From the columns V of the last time a block
+Krylov space is built and its triplets are taken (Rayleigh-Ritz),
 
-    K = [V, M V_j] = Q R,    Q^H M Q = X diag(theta) X^H,    V = Q X_b,    u = A v_1 / |A v_1|,
+    K = [V, M V, .., M^q V],  M = A^H A,    K = Q R,    Q^H M Q = W diag(theta) W^H,    v = Q w_1,
 
-with V_j the leading columns of V, and X_b those of the b largest theta (Rayleigh-Ritz); in later
-passes K also has the last change of the first few. As an update of low rank moves V within K, one
-or two passes do. They end by the residual ``r = |A^H u - s v_1| / s``: v_1 has parts of singular
-vectors outside of V alone, with values up to ``theta_b``, so that s is low by
-
-    r^2 / (2 (1 - theta_b / theta_1)),    relative to s,
-
-which is what is compared with the tolerance: where singular values crowd, r must be smaller.
-
-All vectors are rows, for which products with a contiguous matrix are fast.
+again from the three leading vectors if ``|A^H u - s v| > tol s`` for ``u = A v / |A v|``. What that
+does not come to an end with is left to `normgrad.track`.
 
 References
 ----------
 C. Musco, C. Musco, Randomized block Krylov methods for stronger and faster approximate singular
-value decomposition, NeurIPS 2015. B. N. Parlett, The symmetric eigenvalue problem, SIAM 1998,
-theorem 11.7.1 (the error of a Ritz value by its residual and a gap).
+value decomposition, NeurIPS 2015.
 """
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from normgrad.arithmetic import gaussian
+import normgrad
 
-__all__ = ["Block", "Dense", "Map", "Triplet", "follow", "start"]
+__all__ = ["Followed", "follow"]
 
-_ENTIRE = 40
-"""Up to so many columns K is the entire space: its eigenvalue problem is sooner solved."""
-_PASSES = 100
-
-Map = Callable[[Tensor], Tensor]
-"""The product of a matrix with each of some rows."""
-
-
-class Block(NamedTuple):
-    """How many vectors are kept, multiplied by M in a pass, and added with their last change."""
-
-    kept: int
-    expanded: int
-    conjugate: int
+_STEPS = (4, 6, 6, 6, 6, 6)
+_SMALL = 160
+"""Up to so many columns the last space is the entire one: where singular values crowd, an
+eigenvalue problem is sooner solved than a run of many steps."""
+_LARGE = 2**16
+"""From so many entries on, products cost more than calls: it is tried with the columns alone."""
 
 
-@dataclass(frozen=True)
-class Dense:
-    """The matrices of a shape; the adjoint of one is followed if it has fewer columns."""
+class Followed(NamedTuple):
+    """The norm, one of its subgradients, columns to go on from, whether the norm is multiple."""
 
-    m: int
-    n: int
-
-    alike = 1
-    block = Block(24, 8, 4)
-
-    @property
-    def size(self) -> int:
-        """Return the smaller side."""
-        return min(self.m, self.n)
-
-    def maps(self, A: Tensor) -> tuple[Map, Map]:
-        """Return products of the matrix and its adjoint with each of some rows."""
-        by, to = A.mT, A.conj()
-        if self.m < self.n:
-            by, to = to, by
-        return lambda rows: rows @ by, lambda rows: rows @ to
-
-    def gradient(self, A: Tensor, u: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the gradient of the norm by two vectors, their outer product."""
-        return (v, u) if self.m < self.n else (u, v)
+    norm: Tensor
+    gradient: Tensor
+    columns: Tensor
+    tied: bool
 
 
-class Triplet(NamedTuple):
-    """``A v = s u``, and how many singular values count as s, as `normgrad.Spectral` has it."""
+def follow(A: Tensor, columns: Tensor, tol: float | None) -> Followed:
+    """Return the norm of a matrix, from the columns of the last time; nothing is differentiated."""
+    wide = A.shape[0] < A.shape[1]
+    found = _from_krylov(A.mH if wide else A, columns.to(A.dtype), tol)
+    if found is None:
+        value, G, columns = normgrad.track(A, columns, tol=tol)
+        return Followed(value, G, columns, _is_tied(A.mH if wide else A, value, columns))
+    return found._replace(gradient=found.gradient.mH) if wide else found
 
-    s: float
-    u: Tensor
-    v: Tensor
-    multiplicity: int
 
-
-def follow(
-    forth: Map, back: Map, vectors: Tensor, block: Block, tol: float | None
-) -> tuple[Triplet | None, Tensor]:
-    """Return the largest triplet, or None if it is not found, and vectors to go on from.
-
-    Parameters
-    ----------
-    forth, back : callable
-        Products of A, with n columns, and of its adjoint with each of some rows.
-    vectors : (k, n) tensor
-        Of the last time.
-    block : Block
-    tol : float, optional
-        The relative error of s that is allowed; by default 32 eps. With 0, the residual has
-        to be at rounding level.
-    """
-    finfo, n = torch.finfo(vectors.dtype), vectors.shape[1]
-    rounding = 8 * math.sqrt(n) * finfo.eps
-    tol = 32 * finfo.eps if tol is None else tol
+def _from_krylov(A: Tensor, V: Tensor, tol: float | None) -> Followed | None:
+    """Return the triplet for A with at least as many rows as columns, if it is found."""
+    finfo, b = torch.finfo(A.dtype), V.shape[1]
+    accuracy = max(tol or 0.0, 16 * finfo.eps)
     # where squares of s and of its rounding errors neither over- nor underflow
-    least, most = finfo.tiny / finfo.eps**2, finfo.max * finfo.eps**2
-    tie = (1 - rounding) ** 2
-    V, b, j = vectors, len(vectors), block.expanded
-    entire = n <= _ENTIRE
-    rest = [] if entire else [back(forth(V[-j:]))]
-    for k in range(_PASSES):
-        if entire:
-            Q = torch.eye(n, dtype=V.dtype, device=V.device)
-            Y = forth(Q)
-        elif k == 0:
-            Q = _orthonormal(torch.cat((V, *rest)))
-            Y = forth(Q)
-        else:  # V is orthonormal, and Y = A V
-            new = torch.cat(rest)
-            for _ in range(2):
-                new = _orthonormal(new - (new @ V.mH) @ V)
-            Q, Y = torch.cat((V, new)), torch.cat((Y, forth(new)))
+    least, most = math.sqrt(finfo.tiny) / finfo.eps, math.sqrt(finfo.max) * finfo.eps
+    adjoint, n = A.mH, A.shape[1]
+    steps: tuple[int, ...] = (0, *_STEPS) if A.numel() >= _LARGE else _STEPS
+    if n <= _SMALL:
+        steps = (*steps[:4], n)
+    for q in steps:
+        if n <= b * (q + 1):  # the space is the entire one
+            Q = torch.eye(n, dtype=A.dtype, device=A.device)
+        else:
+            Q = _krylov(A, adjoint, V, q)
+        Y = A @ Q
         try:
-            theta, X = torch.linalg.eigh(Y.conj() @ Y.mT)  # ascending, as V is
+            theta, W = torch.linalg.eigh(Y.mH @ Y)  # ascending
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-            break
-        X = X.mT[-b:]
-        V, Y = X @ Q, X @ Y
-        Z = back(Y[-j:])
-        v, y, z = V[-1], Y[-1], Z[-1]  # A v = y, A^H y = z
-        sizes = torch.linalg.vector_norm(torch.stack((z, z - theta[-1] * v)), dim=1)
-        norm_z, residual, *theta_b = torch.cat((sizes, theta[-b:])).tolist()
-        if not least < norm_z < most:
-            break
-        r, first, norm_y = residual / norm_z, theta_b[-1], math.sqrt(theta_b[-1])
-        if entire or r <= rounding or r * r <= 2 * tol * (1 - theta_b[0] / first):
-            multiplicity = sum(t >= first * tie for t in theta_b)
-            return Triplet(norm_z / norm_y, y / norm_y, z / norm_z, multiplicity), V
-        rest = [Z, X[-block.conjugate :, b:] @ Q[b:]]
-    else:
-        return None, V
-    return None, start(block, n, vectors)
+            return None
+        V = Q @ W[:, -b:].flip(1)
+        y = A @ V[:, 0]
+        u = y / torch.linalg.vector_norm(y)
+        z = adjoint @ u
+        s = torch.linalg.vector_norm(z)
+        residual = torch.linalg.vector_norm(z - s * V[:, 0])
+        size, left, *leading = torch.stack([s, residual, *theta[-2:]]).tolist()
+        if not least < size < most:
+            return None
+        if left <= accuracy * size:
+            tied = len(leading) == 2 and leading[0] >= leading[1] * (1 - _tie(A)) ** 2
+            return Followed(s, torch.outer(u, (z / s).conj()), V, tied)
+    return None
 
 
-def _orthonormal(rows: Tensor) -> Tensor:
-    return torch.linalg.qr(rows.mT).Q.mT
+def _krylov(A: Tensor, adjoint: Tensor, V: Tensor, q: int) -> Tensor:
+    """Return an orthonormal basis of the columns of ``V, M V, .., M^q V``."""
+    K = [V]
+    if q:
+        Y = A @ V
+        # (a scale by which the powers neither grow nor fall)
+        scaled = adjoint / torch.linalg.vector_norm(Y[:, 0]) ** 2
+        K.append(scaled @ Y)
+        for _ in range(q - 1):
+            K.append(scaled @ (A @ K[-1]))
+    return torch.linalg.qr(torch.cat(K, 1)).Q
 
 
-def start(block: Block, n: int, like: Tensor) -> Tensor:
-    """Return vectors to begin with."""
-    k = min(n, block.kept)
-    if like.is_meta:
-        return like.new_empty((k, n))
-    return _orthonormal(gaussian((k, n), like)).contiguous()
+def _tie(A: Tensor) -> float:
+    """Return the gap at which singular values count as tied, as `normgrad.Spectral` has it."""
+    return 8 * math.sqrt(A.shape[0]) * torch.finfo(A.dtype).eps
+
+
+def _is_tied(A: Tensor, norm: Tensor, columns: Tensor) -> bool:
+    """Whether the second singular value on the span of the columns counts as the first."""
+    if columns.shape[1] < 2 or not norm.isfinite():
+        return False
+    unit = norm.clamp(min=torch.finfo(A.dtype).tiny)
+    first, second, *_ = torch.linalg.svdvals(A @ (columns / unit))
+    return bool(second >= first * (1 - _tie(A)))

@@ -1,5 +1,6 @@
 """Weights whose spectral norm is given: a parametrization with the norm itself, not an estimate."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -8,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import normgrad
-from normgrad._track import check_tolerance
-from normgrad.engines.torch_norm import only_reverse
+from normgrad._argument import Argument, norm_rule
+from normgrad.calculus import NormRule
+from normgrad.engines.torch_norm import known_value, only_reverse
 from normgrad.nn.scaling import Mode, check_scaling, scaled
 from normgrad.nn.torch.convolutions import CONVOLUTIONS, Geometry
-from normgrad.nn.torch.division import divided
-from normgrad.nn.torch.following import Dense, follow, start
+from normgrad.nn.torch.following import follow
 
 __all__ = ["SpectralNorm", "computed", "spectral_norm"]
 
@@ -40,11 +41,9 @@ class SpectralNorm(nn.Module):
 
     Attributes
     ----------
-    vectors : (k, n) tensor or None
-        Approximate singular vectors as rows, a buffer: it is written, in place, by a forward pass
-        in training mode. It speeds the norm up and does not change it by more than `tol`. k is at
-        most 24, and n the smaller side; for a convolution 6, and the size of its input, and
-        state_dict leaves it out.
+    columns : (min(m, n), min(m, n, 3)) tensor or None
+        The state of `normgrad.track`, a buffer: it is written, in place, by a forward pass in
+        training mode. It speeds the norm up and does not change it.
 
     Examples
     --------
@@ -55,7 +54,7 @@ class SpectralNorm(nn.Module):
             [0.0000, 2.0000]])
     """
 
-    vectors: Tensor | None
+    columns: Tensor | None
 
     def __init__(
         self,
@@ -68,39 +67,34 @@ class SpectralNorm(nn.Module):
     ) -> None:
         super().__init__()
         check_scaling(bound, mode)
-        check_tolerance(tol)
-        self.bound, self.mode, self.tol = float(bound), mode, tol
-        self.map: Dense | Geometry | None = None
+        self.bound, self.mode, self.matrix, self.tol = float(bound), mode, matrix, tol
+        columns = None
         if matrix is None:
             if weight.ndim != 2 or 0 in weight.shape:
                 raise ValueError(
                     f"expected a nonempty matrix; got a weight of shape {tuple(weight.shape)}. "
                     "Give `matrix`, which makes a normgrad.Matrix of it"
                 )
-            self.map = Dense(*weight.shape)
-        elif isinstance(matrix, Geometry):
-            self.map, matrix = matrix, matrix.matrix
-        elif tol is not None:
-            raise ValueError(
-                "tol is for layers that are followed from step to step; the norm of a matrix of "
-                "your own is computed anew each time, so leave tol out"
-            )
-        self.matrix = matrix
-        self.register_buffer("vectors", None, persistent=isinstance(self.map, Dense))
-        if self.map is not None:
             with torch.no_grad():
                 W = computed(weight)
-                self.vectors = start(self.map.block, self.map.size, W)
-                self._scaled(W)
+                k = min(W.shape)
+                columns = W.new_zeros((k, min(k, 3)))
+                if not W.is_meta:
+                    columns = normgrad.track(W, tol=tol)[2]
+        elif tol is not None:
+            raise ValueError(
+                "tol is for matrices that are followed from step to step; the norm of a structured "
+                "matrix is computed anew each time, so leave tol out"
+            )
+        self.register_buffer("columns", columns)
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the weight with its norm as it should be."""
         device = "cpu" if weight.is_meta else weight.device.type
-        if torch.is_autocast_enabled(device):
-            with torch.autocast(device, enabled=False):
-                return self.forward(weight)
-        W = computed(weight)
-        return self._scaled(W).to(weight.dtype)
+        with torch.autocast(device, enabled=False):
+            W = computed(weight)
+            norm = self._followed(W) if self.matrix is None else _norm(self.matrix(W))
+            return scaled(W, norm, self.bound, self.mode).to(weight.dtype)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """Return the weight itself: one that has the norm already is assigned as it is."""
@@ -109,28 +103,31 @@ class SpectralNorm(nn.Module):
     def extra_repr(self) -> str:
         return f"bound={self.bound:g}, mode={self.mode!r}"
 
-    def _scaled(self, W: Tensor) -> Tensor:
-        """Return the weight scaled; from the vectors of the last time, if nothing is traced."""
+    def _followed(self, W: Tensor) -> Tensor:
+        """Return the norm from the vectors of the last time, where nothing is traced."""
         symbolic = torch.compiler.is_compiling() or W.is_meta
-        if symbolic or self.map is None or self.vectors is None or not only_reverse():
-            return self._afresh(W)
-        differentiated = W.requires_grad and torch.is_grad_enabled()
+        if symbolic or self.columns is None or not only_reverse():
+            return _norm(W)
+        A, rule = W.detach(), _rule(W.dtype, W.shape)
         with torch.no_grad():
-            A = W.detach()
-            vectors = self.vectors.to(W.dtype)
-            found, vectors = follow(*self.map.maps(A), vectors, self.map.block, self.tol)
+            value, G, columns, tied = follow(A, self.columns, self.tol)
             if self.training:
-                self.vectors.copy_(vectors)
-        if found is None or (differentiated and found.multiplicity > self.map.alike):
-            return self._afresh(W)
-        if self.mode == "cap" and found.s <= self.bound:
-            return W.clone()
-        G = self.map.gradient(A, found.u, found.v) if differentiated else ()
-        return divided(W, found.s, self.bound, G, self._afresh)
+                self.columns.copy_(columns)
+        if tied and W.requires_grad and torch.is_grad_enabled():
+            value, G = rule.value_and_gradient(A)
+        norm: Tensor = known_value(rule, W, value, G)
+        return norm
 
-    def _afresh(self, W: Tensor) -> Tensor:
-        norm: Any = normgrad.spectral_norm(W if self.matrix is None else self.matrix(W))
-        return scaled(W, norm, self.bound, self.mode)
+
+@functools.cache
+def _rule(dtype: torch.dtype, shape: torch.Size) -> NormRule:
+    """Return the rule of the spectral norm."""
+    return norm_rule(Argument(torch.empty(shape, dtype=dtype), (-2, -1)), 2, "auto")
+
+
+def _norm(A: Any) -> Tensor:
+    norm: Tensor = normgrad.spectral_norm(A)
+    return norm
 
 
 def computed(weight: Tensor) -> Tensor:
@@ -168,15 +165,16 @@ def spectral_norm(
         For convolutions, and needed there: L, (H, W) or (D, H, W), the size of the input.
     padding : "circular", optional
         For convolutions with zeros around the input: use an upper bound of the norm, that of
-        the circular convolution on a grid that is larger by k - 1. It is too large by a
-        share of order ``1 / grid**2`` at most, and the same for all larger inputs but for that.
+        the circular convolution on a grid that is larger by k - 1. It needs no products with
+        vectors, but small SVDs by Fourier transform, and is too large by a share of order
+        ``1 / grid**2`` at most.
     tol : float, optional
-        The relative error of the norm that is allowed, so that no norm is above
-        ``bound (1 + tol)``; by default 32 eps, 4e-6 in float32. It is estimated
-        as ``r**2 / (2 (1 - (s_k / s_1)**2))``, by the residual ``r = |A^H u - s v| / s`` and the
-        least of the k singular values that are followed: where singular values crowd, r has to
-        be smaller. Its gradient ``u v^H`` has an error of about r, of order ``sqrt(tol)``; with
-        tol=0 r is at rounding level too, which costs a step of training several times as much.
+        For Linear and Embedding, the residual ``|A^H u - s v| / s`` that is allowed, as for
+        `normgrad.track`. The default is rounding level. With 1e-3 a training step costs less;
+        the error of the norm is about ``tol**2 / (1 - s_2 / s_1)``, relative, and that of its
+        gradient ``tol / (1 - s_2 / s_1)``. (A residual proves that some singular value is as near;
+        that it is the largest is known from three vectors, which see others overtake it, but
+        where many lie within `tol` the norm may be too small by about `tol`.)
 
     Returns
     -------
@@ -195,10 +193,11 @@ def spectral_norm(
     -----
     Differentiable to second order in the weight, through the norm: with G the gradient of the
     norm, the derivative of ``W / ||W||`` in the direction E is ``(E - W <G, E> / ||W||) / ||W||``.
-    Where the largest singular value is multiple, G is the subgradient of least norm, as soon as the
-    second vector has converged too; until then, and for most convolutions, another one. W = 0
-    stays 0, with the derivative of ``bound W``, so that descent leaves it; at the kink of "cap" the
-    derivative is the identity.
+    Where the largest singular value is multiple, G is the subgradient of least norm. (That it is
+    multiple is noticed by the second of three vectors, which converge with the steps; until then
+    G is another subgradient.) W = 0 stays 0, with the
+    derivative of ``bound W``, so that descent leaves it; at the kink of "cap" the derivative is
+    the identity.
 
     The weight is stored as ``module.parametrizations.weight.original``, the vectors as
     a buffer beside it: state_dict, `copy.deepcopy`, ``.to``, DataParallel and
@@ -208,12 +207,9 @@ def spectral_norm(
     the buffer is only read. float16 and bfloat16 are computed in float32, also under autocast, and
     then rounded.
 
-    Cost: for a matrix with more than 40 rows and columns a few products with 24 vectors from the
-    last time, their QR decomposition and an eigenvalue problem of size 32, once or twice a step;
-    for a convolution about ten runs of the layer on 8 images. Where that does not converge, and
-    for second derivatives, what `normgrad.spectral_norm` costs. What is followed sees others
-    overtake it, unless all 24 vectors are orthogonal to them exactly, as for a matrix of
-    more than 24 blocks which share neither rows nor columns.
+    Cost: for a matrix some products with three vectors, from those of the last time on; if they
+    do not suffice, what `normgrad.track` costs. For a convolution `normgrad.Convolution2d` tells;
+    those with strides, dilation, groups or other padding take products with the layer.
 
     References
     ----------
@@ -243,7 +239,7 @@ def spectral_norm(
             f"the {type(module).__name__} does not know its shape yet; pass an input through it "
             "first"
         )
-    matrix: Any = None
+    matrix = None
     if isinstance(module, CONVOLUTIONS) and name == "weight":
         geometry = Geometry.of(module, grid)
         if padding not in (None, "circular"):
@@ -251,7 +247,7 @@ def spectral_norm(
                 f"padding={padding!r} is not known: None takes the norm of the layer with the "
                 "padding that it has, 'circular' an upper bound of it"
             )
-        matrix = geometry if padding is None else geometry.enlarged()
+        matrix = geometry.matrix if padding is None else geometry.enlarged()
     elif isinstance(module, (nn.Linear, nn.Embedding)) and name == "weight":
         if grid is not None or padding is not None:
             raise ValueError(
