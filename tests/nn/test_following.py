@@ -1,4 +1,4 @@
-"""Triplets from the columns of the last time: right in every regime, or left to `track`."""
+"""Triplets from the vectors of the last time: right in every regime, or said not to be."""
 
 from typing import Any
 
@@ -6,71 +6,129 @@ import numpy as np
 import pytest
 import torch
 
-import normgrad
 from normgrad.nn.torch import following
-from normgrad.nn.torch.following import follow
+from normgrad.nn.torch.following import computed_triplet, follow, start
+
+
+def found(A: Any, vectors: Any = None, tol: float | None = None) -> Any:
+    """Return the triplet, the gradient, and vectors to go on from: by `vectors`, if there are."""
+    if vectors is None:
+        triplet = computed_triplet(A)
+    else:
+        triplet, vectors = follow(A, vectors, tol)
+    if triplet is None:
+        return None, None, vectors
+    return triplet, torch.outer(triplet.u, triplet.v.conj()).resolve_conj(), vectors
+
+
+@pytest.mark.parametrize("shape", [(150, 140), (140, 150), (300, 250)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex128])
+@pytest.mark.parametrize("tol", [None, 0.0])
+def test_right_however_far_the_matrix_moved(shape: Any, dtype: Any, tol: Any) -> None:
+    torch.manual_seed(0)
+    A, E = torch.randn(2, *shape, dtype=dtype)
+    vectors, eps = start(A), torch.finfo(dtype).eps
+    for step in (0, 1e-6, 1e-2, 1.0):
+        X = A + step * E
+        triplet, received, vectors = found(X, vectors, tol)
+        assert_is_first(X, triplet, received, 200 * eps if tol == 0 else 16 * eps**0.5)
+        assert vectors.shape == (24, min(shape))
 
 
 @pytest.mark.parametrize(
-    "shape", [(60, 40), (40, 60), (300, 250), (5, 30), (1, 3), (1, 1)], ids=str
+    "shape", [(128, 128), (128, 300), (100, 50), (41, 41), (5, 30), (1, 3), (3, 2), (1, 1)], ids=str
 )
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex128])
-def test_right_however_far_the_matrix_moved(shape: Any, dtype: Any) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64])
+def test_small_matrices(shape: Any, dtype: Any) -> None:
     torch.manual_seed(0)
-    A, E = torch.randn(2, *shape, dtype=dtype)
-    columns = normgrad.track(A)[2]
-    eps = torch.finfo(dtype).eps
-    for step in (0, 1e-6, 1e-2, 1.0):
-        X = A + step * E
-        found = follow(X, columns, None)
-        columns = found.columns
-        U, s, Vh = np.linalg.svd(X.to(torch.promote_types(dtype, torch.float64)).numpy())
-        assert found.norm.item() == pytest.approx(s[0], rel=100 * eps)
-        gap = 1 if len(s) == 1 else 1 - s[1] / s[0]
-        G = np.outer(U[:, 0], Vh[0])
-        np.testing.assert_allclose(found.gradient.resolve_conj().numpy(), G, atol=200 * eps / gap)
-        assert columns.shape == (min(shape), min(*shape, 3))
-        assert not found.tied or len(s) == 1
+    assert start(torch.ones(shape)) is None
+    for flat in (False, True):  # with singular values all of one size
+        A = torch.randn(shape, dtype=dtype)
+        if flat:
+            A = torch.linalg.svd(A, full_matrices=False)[0] if shape[0] >= shape[1] else A
+            A = A + 1e-3 * torch.randn(shape, dtype=dtype)
+        triplet, received, _ = found(A)
+        assert_is_first(A, triplet, received, 200 * torch.finfo(dtype).eps)
+
+
+def assert_is_first(A: Any, triplet: Any, received: Any, atol: float) -> None:
+    """Against NumPy's SVD in double precision."""
+    U, s, Vh = np.linalg.svd(A.to(torch.promote_types(A.dtype, torch.float64)).numpy())
+    assert triplet.s == pytest.approx(s[0], rel=100 * torch.finfo(A.dtype).eps)
+    gap = 1 if len(s) == 1 else 1 - s[1] / s[0]
+    np.testing.assert_allclose(received.numpy(), np.outer(U[:, 0], Vh[0]), atol=atol / gap)
+    assert not triplet.tied
+
+
+@pytest.mark.parametrize("gap", [1e-2, 1e-4, 1e-6, 0])
+def test_the_norm_is_right_where_singular_values_crowd(gap: float) -> None:
+    """Of 140, all within a share of the largest, moved by more than that."""
+    torch.manual_seed(0)
+    U, V = (torch.linalg.qr(torch.randn(150, 140).double()).Q for _ in range(2))
+    A = U @ torch.diag(1 - gap * torch.rand(140).double()) @ V.mT[:, :140]
+    vectors, E, count = start(A), torch.randn(150, 140).double(), 0
+    for tol, error in ((None, 100 * 2.2e-16), (1e-8, 1e-8), (1e-4, 1e-4)):
+        for _ in range(5):
+            A = A + 3e-4 * E.roll(1, 0)
+            triplet, _, vectors = found(A, vectors, tol)
+            if triplet is not None:  # it may give up, but not be wrong
+                count += 1
+                assert triplet.s == pytest.approx(np.linalg.norm(A.numpy(), 2), rel=error)
+    assert count >= 10
 
 
 @pytest.mark.parametrize("scale", [1e-310, 1e-200, 1e-20, 1e20, 1e200, 1e307])
-def test_scale(scale: float, monkeypatch: Any) -> None:
-    """Squares that over- or underflow are left to `track`, and so is what is not finite."""
-    A = torch.diag(torch.tensor([3.0, 3.0, 1.0], dtype=torch.float64))
-    A = torch.cat([A, torch.zeros(20, 3).double()])
-    columns = torch.eye(3, dtype=torch.float64)
-    found = follow(scale * A, columns, None)
-    assert found.norm.item() == pytest.approx(3 * scale, rel=1e-13)
-    assert found.tied
-    for bad in (torch.nan, torch.inf):
-        assert not follow(A * bad, columns, None).norm.isfinite()
-        other = follow(A, columns * bad, None)  # a state that is no help
-        assert other.norm.item() == pytest.approx(3, rel=1e-13)
-    assert follow(0 * A, columns, None).norm == 0
-    assert follow(A, 0 * columns, None).norm.item() == pytest.approx(3, rel=1e-13)
+@pytest.mark.parametrize("n", [20, 60, 140])
+def test_scale(scale: float, n: int) -> None:
+    """What over- or underflows when squared, or is not finite, is said not to be found."""
+    A = torch.diag(torch.cat([torch.tensor([3.0, 3.0]), torch.ones(n - 2)]).double())
+    vectors = start(A)
+    for bad in (scale * A, A * torch.nan, A * torch.inf, 0 * A):
+        triplet, _, after = found(bad, vectors)
+        if triplet is None:
+            assert not 1e-110 < scale < 1e110 or bad is not scale * A
+        else:
+            assert triplet.s == pytest.approx(3 * scale, rel=1e-13)
+            assert triplet.tied
+        assert found(A, after)[0].s == pytest.approx(3, rel=1e-13)
+    if vectors is None:
+        return
+    for state in (vectors * torch.nan, vectors * torch.inf, 0 * vectors):  # it recovers
+        after = found(A, state)[2]
+        assert found(A, after)[0].s == pytest.approx(3, rel=1e-13)
 
 
-def test_what_does_not_converge_is_left_to_track(monkeypatch: Any) -> None:
+def test_what_does_not_converge_is_not_found(monkeypatch: Any) -> None:
     torch.manual_seed(0)
-    A = torch.randn(90, 80, dtype=torch.float64)
-    columns = torch.linalg.qr(torch.randn(80, 3, dtype=torch.float64)).Q
-    calls = []
-    track = normgrad.track
-    monkeypatch.setattr(following, "_STEPS", (2,))
-    monkeypatch.setattr(following, "_SMALL", 0)
-    monkeypatch.setattr(normgrad, "track", lambda *a, **k: calls.append(a) or track(*a, **k))
-    norm = follow(A, columns, None).norm.item()
-    assert norm == pytest.approx(np.linalg.norm(A.numpy(), 2), rel=1e-13)
-    assert len(calls) == 1
-    follow(A, columns, 0.5)
-    assert len(calls) == 1
+    A = torch.randn(190, 180, dtype=torch.float64)
+    monkeypatch.setattr(following, "_PASSES", 1)
+    triplet, _, vectors = found(A, start(A))
+    assert triplet is None
+    for _ in range(60):  # it goes on from there
+        triplet, _, vectors = found(A, vectors)
+    assert triplet.s == pytest.approx(np.linalg.norm(A.numpy(), 2), rel=1e-13)
 
 
-def test_the_second_may_overtake_the_first() -> None:
-    columns = torch.eye(40, dtype=torch.float64)[:, :3].clone()
-    for t in np.linspace(0, 1, 11):
-        A = torch.diag(torch.cat([torch.tensor([3 - t, 2 + t]), torch.ones(38)]).double())
-        found = follow(A, columns, 1e-2)
-        columns = found.columns
-        assert found.norm.item() == pytest.approx(max(3 - t, 2 + t), rel=1e-4)
-        assert found.tied == (abs(t - 0.5) < 1e-9)
+def test_others_may_overtake_the_first() -> None:
+    A = torch.diag(torch.linspace(3, 1, 140).double())
+    vectors = start(A)
+    for k in range(20):
+        t = k / 19  # the first ten in reverse order
+        s = A.diagonal().clone()
+        s[:10] = (1 - t) * s[:10] + t * s[:10].flip(0)
+        triplet, _, vectors = found(torch.diag(s), vectors)
+        assert triplet.s == pytest.approx(s.max().item(), rel=1e-13)
+
+
+@pytest.mark.parametrize("n", [100, 200])
+def test_no_singular_value_is_out_of_sight(n: int) -> None:
+    """Of a diagonal matrix, whose vectors never turn: each may overtake at any step."""
+    torch.manual_seed(0)
+    d, change = torch.randn(2, n)
+    vectors = start(torch.diag(d))
+    for _ in range(60):
+        change = 0.9 * change + 0.45 * torch.randn(n)
+        d = d + 0.02 * change
+        triplet, _, vectors = found(torch.diag(d), vectors)
+        if triplet is not None:
+            assert triplet.s == pytest.approx(d.abs().max().item(), rel=4e-6)

@@ -12,10 +12,12 @@ from normgrad.arithmetic.control import (
     while_loop,
     window,
 )
+from normgrad.arithmetic.correlation import correlation, windows
 from normgrad.arithmetic.dtypes import COMPUTED_IN, EPSILON, NATIVE, dtype_name, half_of_value
 from normgrad.arithmetic.entries import (
     conj,
     conjugation,
+    in_order,
     phase,
     phase_derivative,
     real,
@@ -79,6 +81,7 @@ __all__ = [
     "column_norms",
     "conj",
     "conjugation",
+    "correlation",
     "device",
     "divide",
     "double",
@@ -94,6 +97,7 @@ __all__ = [
     "has_double",
     "host",
     "identity",
+    "in_order",
     "integer",
     "integers",
     "is_compiling",
@@ -132,5 +136,6 @@ __all__ = [
     "when",
     "while_loop",
     "window",
+    "windows",
     "within_safe_range",
 ]

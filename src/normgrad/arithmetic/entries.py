@@ -8,7 +8,16 @@ from normgrad.arithmetic.control import number
 from normgrad.arithmetic.namespace import Array, divide, is_complex, is_jax, namespace
 from normgrad.arithmetic.scaling import safe_exponent, shift
 
-__all__ = ["conj", "conjugation", "phase", "phase_derivative", "real", "real_inner", "vector_norm"]
+__all__ = [
+    "conj",
+    "conjugation",
+    "in_order",
+    "phase",
+    "phase_derivative",
+    "real",
+    "real_inner",
+    "vector_norm",
+]
 
 
 def conj(x: Array) -> Array:
@@ -19,6 +28,11 @@ def conj(x: Array) -> Array:
 def conjugation(x: Array) -> Callable[[Array], Array]:
     """Return what conjugates arrays of the dtype of `x`: `conj`, or the identity."""
     return conj if is_complex(x) else lambda y: y
+
+
+def in_order(x: Array) -> Array:
+    """Return x with the last axis contiguous in memory, and so on; the same entries."""
+    return namespace(x).reshape(namespace(x).reshape(x, (-1,)), x.shape)
 
 
 def real(x: Array) -> Array:

@@ -29,7 +29,7 @@ from normgrad.engines.torch_derivative import (
     with_outer_tangents,
 )
 
-__all__ = ["known_value", "linearize", "only_reverse", "value", "value_and_gradient"]
+__all__ = ["linearize", "only_reverse", "value", "value_and_gradient"]
 
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
@@ -158,9 +158,9 @@ class _Norm(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Any, rule: NormRule, known: Any) -> Any:
-        value, ctx.G = _computed(rule, x) if known is None else known
-        ctx.owned = known is None and not ctx.G._is_view()
+    def forward(ctx: Any, x: Any, rule: NormRule) -> Any:
+        value, ctx.G = _computed(rule, x)
+        ctx.owned = not ctx.G._is_view()
         ctx.rule = rule
         ctx.memory = None
         ctx.save_for_backward(x)
@@ -175,12 +175,12 @@ class _Norm(torch.autograd.Function):
         if not _is_graph_kept():
             ctx.G = None
             if ctx.owned and not torch.is_grad_enabled() and only_reverse():
-                return G.mul_(value_bar), None, None  # nobody else has it: no other buffer
+                return G.mul_(value_bar), None  # nobody else has it: no other buffer
         if torch.is_grad_enabled():
             if ctx.memory is None:
                 ctx.memory = Memory(ctx.rule, G)
             G = _Gradient.apply(*ctx.saved_tensors, ctx.memory)[0]
-        return value_bar * G, None, None
+        return value_bar * G, None
 
 
 _apply_norm: Any = super(torch.autograd.Function, _Norm).apply
@@ -195,18 +195,8 @@ def only_reverse() -> bool:
 def value(rule: NormRule, x: Any) -> Any:
     """Return the norm, and keep the gradient where reverse mode is on."""
     if x.requires_grad and torch.is_grad_enabled():
-        return _apply_norm(x, rule, None) if only_reverse() else value_and_gradient(rule, x)[0]
+        return _apply_norm(x, rule) if only_reverse() else value_and_gradient(rule, x)[0]
     return _ValueAlone.apply(x, rule)
-
-
-def known_value(rule: NormRule, x: Any, value: Any, G: Any) -> Any:
-    """Return a norm that is known with its gradient, differentiable as if it were computed.
-
-    Only where `only_reverse` holds.
-    """
-    if x.requires_grad and torch.is_grad_enabled():
-        return _apply_norm(x, rule, (value, G))
-    return value
 
 
 def value_and_gradient(rule: NormRule, x: Any) -> tuple[Any, Any]:

@@ -7,15 +7,25 @@ With the axes of the grid as one, the taps t = 0, .., k - 1 and ``before = (k - 
 where x outside of the grid is zero, or goes on periodically.
 """
 
-import itertools
 import math
 import operator
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, final
 
 import numpy as np
 
-from normgrad.arithmetic import Array, adjoint, device, is_complex, is_single, namespace
+from normgrad.arithmetic import (
+    Array,
+    adjoint,
+    conj,
+    correlation,
+    device,
+    in_order,
+    is_complex,
+    is_single,
+    namespace,
+    windows,
+)
 from normgrad.matrices.blocks import BlockMatrix
 from normgrad.matrices.checks import as_array, check_axes, like_parameter
 
@@ -94,45 +104,27 @@ class Convolution(BlockMatrix):
     def ranks(self) -> tuple[int, ...]:
         return (2 + len(self.axes),)
 
-    # --- products: the grid is shifted by each tap, and the channels are mixed ---
+    # --- products ---
 
     def matmat(self, V: Array) -> Array:
-        before = [(k - 1) // 2 for k in self.taps]
-        return self._mixed(self._by_tap(), V, before)
+        x = self._seen(V, [(k - 1) // 2 for k in self.taps])
+        return correlation(x, self.parameters[0], len(self.grid))
 
     def rmatmat(self, U: Array) -> Array:
         # the shifts go back: the last tap is first
-        after = [k - 1 - (k - 1) // 2 for k in self.taps]
-        return self._mixed([adjoint(K) for K in reversed(self._by_tap())], U, after)
+        xp, kernel, d = namespace(U), self.parameters[0], len(self.grid)
+        kernel = xp.flip(xp.moveaxis(conj(kernel), -d - 2, -d - 1), axis=tuple(range(-d, 0)))
+        return correlation(self._seen(U, [k - 1 - (k - 1) // 2 for k in self.taps]), kernel, d)
 
-    def _by_tap(self) -> list[Array]:
-        """Return the matrices (..., c_out, c_in) of all taps."""
-        kernel, d = self.parameters[0], len(self.grid)
-        xp = namespace(kernel)
-        kernel = xp.reshape(kernel, (*kernel.shape[:-d], -1))
-        kernel = xp.moveaxis(kernel, -1, 0) + 0  # (in order in memory)
-        return [kernel[t] for t in range(kernel.shape[0])]
-
-    def _mixed(self, matrices: list[Array], V: Array, before: list[int]) -> Array:
-        """Return the sum of the matrices of the taps, applied to the shifted V."""
-        result: Any = None
-        for K, window in zip(matrices, self._shifted(V, before), strict=True):
-            term = K @ window
-            result = term if result is None else result + term
-        return namespace(V).reshape(result, (*result.shape[:-2], -1, V.shape[-1]))
-
-    def _shifted(self, V: Array, before: list[int]) -> Iterator[Array]:
-        """Yield V as each tap sees it, (..., c, points * k) from (..., c * points, k)."""
-        xp, k, d = namespace(V), V.shape[-1], len(self.grid)
-        x = xp.reshape(V, (*V.shape[:-2], -1, *self.grid, k))
+    def _seen(self, V: Array, before: list[int]) -> Array:
+        """Return V on the grid, (..., c, *sizes, k), with what the taps see around it."""
+        d = len(self.grid)
+        x = namespace(V).reshape(V, (*V.shape[:-2], -1, *self.grid, V.shape[-1]))
         for axis, (size, taps, first) in enumerate(
             zip(self.grid, self.taps, before, strict=True), start=-d - 1
         ):
             x = self._padded(x, axis, size, taps, first)
-        for corner in itertools.product(*map(range, self.taps)):
-            window = tuple(slice(t, t + size) for t, size in zip(corner, self.grid, strict=True))
-            part = x[(..., *window, slice(None))]
-            yield xp.reshape(part, (*part.shape[: -d - 1], -1))
+        return x
 
     def _padded(self, x: Array, axis: int, size: int, taps: int, first: int) -> Array:
         """Return x with `taps` - 1 more entries along an axis, `first` of them before."""
@@ -152,10 +144,13 @@ class Convolution(BlockMatrix):
     def pull(self, left: Array, right: Array) -> tuple[Array, ...]:
         # dK_t = sum_p left_p right_{p + t - before}^H
         kernel, xp = self.parameters[0], namespace(left)
-        U = xp.reshape(left, (*left.shape[:-2], self.channels[0], -1))
-        before = [(k - 1) // 2 for k in self.taps]
-        parts = xp.stack([U @ adjoint(window) for window in self._shifted(right, before)], axis=-1)
-        return (like_parameter(xp.reshape(parts, (*parts.shape[:-1], *self.taps)), kernel),)
+        c_out, c_in = self.channels
+        U = xp.reshape(left, (*left.shape[:-2], c_out, -1))
+        x = self._seen(right, [(k - 1) // 2 for k in self.taps])
+        parts = [U @ adjoint(seen) for _, seen in windows(x, self.taps)]
+        parts = [xp.reshape(part, (*part.shape[:-1], c_in, -1)) for part in parts]
+        G = parts[0] if len(parts) == 1 else xp.concat(parts, axis=-1)
+        return (like_parameter(xp.reshape(G, (*G.shape[:-1], *self.taps)), kernel),)
 
     def pull_itself(self) -> tuple[Array, ...]:
         # <A, A> has a term for each two taps that meet in an entry, as often as they do
@@ -216,7 +211,7 @@ class Convolution(BlockMatrix):
         for count, p, q in self.block_shapes:
             width = count // math.prod(self.grid[:-1])
             part = xp.reshape(B[..., start : start + width], (*B.shape[: -d - 2], p, q, count))
-            groups.append(xp.moveaxis(part, -1, -3))
+            groups.append(in_order(xp.moveaxis(part, -1, -3)))
             start += width
         return groups
 

@@ -1,114 +1,190 @@
-r"""The largest singular triplet of a weight that a step of training has moved, in few calls.
+r"""The largest singular triplet of a weight, in few calls: at once, or from the last one's vectors.
 
-Training moves small matrices far, by more than one step of an iteration makes up for, and there
-each call of PyTorch counts more than its arithmetic. From the columns V of the last time a block
-Krylov space is built and its triplets are taken (Rayleigh-Ritz),
+*Small*: ``M = A^H A`` has all that matters, as nothing is lost in it of the largest singular value.
+A high power of it, by a few products, is that of the leading eigenvectors alone: times a few random
+vectors it spans a space in which the triplets are taken (Rayleigh-Ritz), if they are right to
+rounding; if there are too many large ones, by all eigenvectors of M.
 
-    K = [V, M V, .., M^q V],  M = A^H A,    K = Q R,    Q^H M Q = W diag(theta) W^H,    v = Q w_1,
+*Large*: a step of training moves a weight by more than the gaps between its leading
+singular values, so that these change places; a block of two dozen vectors holds all that do.
+From the vectors V of the last time, a pass of the block Krylov method is
 
-again from the three leading vectors if ``|A^H u - s v| > tol s`` for ``u = A v / |A v|``. What that
-does not come to an end with is left to `normgrad.track`.
+    K = [V, M V_j, M^2 V_i] = Q R,    Q^H M Q = X diag(theta) X^H,    V = Q X_b,
+    u = A v_1 / |A v_1|,
+
+with V_j and V_i the leading columns of V, and X_b those of the b largest theta (Rayleigh-Ritz); in
+later passes K also has the last change of the first few. As V moves within K, one or two passes
+do. They end by the residual ``r = |A^H u - s v_1| / s``: v_1 has parts of singular vectors
+outside of V alone, with values up to ``theta_b``, so that s is low by
+
+    r^2 / (2 (1 - theta_b / theta_1)),    relative to s,
+
+which is what is compared with the tolerance: where singular values crowd, r must be smaller.
+
+All vectors are rows, for which products with a contiguous matrix are fast.
 
 References
 ----------
 C. Musco, C. Musco, Randomized block Krylov methods for stronger and faster approximate singular
-value decomposition, NeurIPS 2015.
+value decomposition, NeurIPS 2015. B. N. Parlett, The symmetric eigenvalue problem, SIAM 1998,
+theorem 11.7.1 (the error of a Ritz value by its residual and a gap).
 """
 
+import functools
 import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-import normgrad
+from normgrad.arithmetic import gaussian
 
-__all__ = ["Followed", "follow"]
+__all__ = ["Triplet", "computed_triplet", "follow", "start"]
 
-_STEPS = (4, 6, 6, 6, 6, 6)
-_SMALL = 160
-"""Up to so many columns the last space is the entire one: where singular values crowd, an
-eigenvalue problem is sooner solved than a run of many steps."""
-_LARGE = 2**16
-"""From so many entries on, products cost more than calls: it is tried with the columns alone."""
+_SMALL = 128
+"""Up to so many columns nothing is followed."""
+_POWERS_FROM = 40
+_DOMINANT = 12
+_KEPT = 24
+_FIRST, _SECOND = 8, 4
+"""So many vectors are multiplied by M, and by M^2."""
+_CONJUGATE = 4
+_PASSES = 100
 
 
-class Followed(NamedTuple):
-    """The norm, one of its subgradients, columns to go on from, whether the norm is multiple."""
+class Triplet(NamedTuple):
+    """``A v = s u``, and whether another singular value counts as s, as `normgrad.Spectral` has it.
 
-    norm: Tensor
-    gradient: Tensor
-    columns: Tensor
+    s is a number, u and v are vectors.
+    """
+
+    s: float
+    u: Tensor
+    v: Tensor
     tied: bool
 
 
-def follow(A: Tensor, columns: Tensor, tol: float | None) -> Followed:
-    """Return the norm of a matrix, from the columns of the last time; nothing is differentiated."""
-    wide = A.shape[0] < A.shape[1]
-    found = _from_krylov(A.mH if wide else A, columns.to(A.dtype), tol)
-    if found is None:
-        value, G, columns = normgrad.track(A, columns, tol=tol)
-        return Followed(value, G, columns, _is_tied(A.mH if wide else A, value, columns))
-    return found._replace(gradient=found.gradient.mH) if wide else found
-
-
-def _from_krylov(A: Tensor, V: Tensor, tol: float | None) -> Followed | None:
-    """Return the triplet for A with at least as many rows as columns, if it is found."""
-    finfo, b = torch.finfo(A.dtype), V.shape[1]
-    accuracy = max(tol or 0.0, 16 * finfo.eps)
-    # where squares of s and of its rounding errors neither over- nor underflow
-    least, most = math.sqrt(finfo.tiny) / finfo.eps, math.sqrt(finfo.max) * finfo.eps
-    adjoint, n = A.mH, A.shape[1]
-    steps: tuple[int, ...] = (0, *_STEPS) if A.numel() >= _LARGE else _STEPS
+def start(A: Tensor) -> Tensor | None:
+    """Return vectors to begin with; None for a matrix so small that none are followed."""
+    n = min(A.shape)
     if n <= _SMALL:
-        steps = (*steps[:4], n)
-    for q in steps:
-        if n <= b * (q + 1):  # the space is the entire one
-            Q = torch.eye(n, dtype=A.dtype, device=A.device)
-        else:
-            Q = _krylov(A, adjoint, V, q)
-        Y = A @ Q
+        return None
+    if A.is_meta:
+        return A.new_empty((_KEPT, n))
+    return _orthonormal(gaussian((_KEPT, n), A)).contiguous()
+
+
+def computed_triplet(A: Tensor) -> Triplet | None:
+    """Return the largest triplet of a small matrix; None if that is better left to an SVD."""
+    if A.shape[0] < A.shape[1]:
+        return _adjoint(computed_triplet(A.mH))
+    M = A.mH @ A
+    try:
+        if len(M) >= _POWERS_FROM:
+            Q = _dominant(M)
+            Y = A @ Q
+            theta, X = torch.linalg.eigh(Y.mH @ Y)
+            found, r = _triplet(A, Q @ X[:, -1], Y @ X[:, -1], theta[-2:].tolist())
+            if r <= _rounding(A):
+                return found
+        theta, X = torch.linalg.eigh(M)
+    except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
+        return None
+    found, r = _triplet(A, X[:, -1], A @ X[:, -1], theta[-2:].tolist())
+    return found if r <= _rounding(A) else None
+
+
+def _dominant(M: Tensor) -> Tensor:
+    """Return orthonormal columns, which have the leading eigenvectors of M in their span.
+
+    With 64 or 256 as the power all but rounding is gone of eigenvalues under 3/4 or so of the
+    largest.
+    """
+    for power in (8, 8) if torch.finfo(M.dtype).bits == 32 else (8, 8, 4):  # (none underflows)
+        M = torch.linalg.matrix_power(M / torch.linalg.vector_norm(M), power)
+    return torch.linalg.qr(M @ _random(len(M), M.dtype, M.device)).Q
+
+
+@functools.cache
+def _random(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return gaussian((n, _DOMINANT), torch.empty((), dtype=dtype, device=device))
+
+
+def follow(A: Tensor, vectors: Tensor, tol: float | None) -> tuple[Triplet | None, Tensor]:
+    """Return the largest triplet, or None if it is not found, and vectors to go on from.
+
+    Parameters
+    ----------
+    A : (m, n) tensor
+    vectors : (k, min(m, n)) tensor
+        Of the last time.
+    tol : float, optional
+        The relative error of s that is allowed; by default 32 eps. With 0, the residual has
+        to be at rounding level.
+    """
+    if A.shape[0] < A.shape[1]:
+        triplet, vectors = follow(A.mH, vectors, tol)
+        return _adjoint(triplet), vectors
+    by, to, rounding = A.mT, A.conj(), _rounding(A)
+    tol = 32 * torch.finfo(A.dtype).eps if tol is None else tol
+    V, b = vectors, len(vectors)
+    Y = torch.empty(0)
+    first = (V[-_FIRST:] @ by) @ to
+    new = torch.cat((first, (first[-_SECOND:] @ by) @ to))
+    for k in range(_PASSES):
+        if k == 0:
+            Q = _orthonormal(torch.cat((V, new)))
+            Y = Q @ by
+        else:  # V is orthonormal, and Y = V A^T
+            for _ in range(2):
+                new = _orthonormal(new - (new @ V.mH) @ V)
+            Q, Y = torch.cat((V, new)), torch.cat((Y, new @ by))
         try:
-            theta, W = torch.linalg.eigh(Y.mH @ Y)  # ascending
+            values, X = torch.linalg.eigh(Y.conj() @ Y.mT)  # ascending, as V is
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
-            return None
-        V = Q @ W[:, -b:].flip(1)
-        y = A @ V[:, 0]
-        u = y / torch.linalg.vector_norm(y)
-        z = adjoint @ u
-        s = torch.linalg.vector_norm(z)
-        residual = torch.linalg.vector_norm(z - s * V[:, 0])
-        size, left, *leading = torch.stack([s, residual, *theta[-2:]]).tolist()
-        if not least < size < most:
-            return None
-        if left <= accuracy * size:
-            tied = len(leading) == 2 and leading[0] >= leading[1] * (1 - _tie(A)) ** 2
-            return Followed(s, torch.outer(u, (z / s).conj()), V, tied)
-    return None
+            break
+        X = X.mT[-b:]
+        V, Y = X @ Q, X @ Y
+        theta = values[-b:].tolist()
+        triplet, r = _triplet(A, V[-1], Y[-1], theta)
+        if triplet is None:
+            break
+        if r <= rounding or r * r <= 2 * tol * (1 - theta[0] / theta[-1]):
+            return triplet, V
+        first = Y[-_FIRST:] @ to
+        change = X[-_CONJUGATE:, b:] @ Q[b:]
+        new = torch.cat((first, (first[-_SECOND:] @ by) @ to, change))
+    else:
+        return None, V
+    again = start(A)
+    return None, vectors if again is None else again
 
 
-def _krylov(A: Tensor, adjoint: Tensor, V: Tensor, q: int) -> Tensor:
-    """Return an orthonormal basis of the columns of ``V, M V, .., M^q V``."""
-    K = [V]
-    if q:
-        Y = A @ V
-        # (a scale by which the powers neither grow nor fall)
-        scaled = adjoint / torch.linalg.vector_norm(Y[:, 0]) ** 2
-        K.append(scaled @ Y)
-        for _ in range(q - 1):
-            K.append(scaled @ (A @ K[-1]))
-    return torch.linalg.qr(torch.cat(K, 1)).Q
+def _triplet(A: Tensor, v: Tensor, y: Tensor, theta: list[float]) -> tuple[Triplet | None, float]:
+    """Return the triplet of ``y = A v``, and its residual, relative to s.
+
+    After half a power step: ``z = A^H y`` takes the place of v. None where squares of s and of its
+    rounding errors over- or underflow.
+    """
+    finfo, level = torch.finfo(v.dtype), theta[-1]
+    z = A.mH @ y
+    rest = torch.sub(z, v, alpha=level)
+    norm, size, residual = (torch.linalg.vector_norm(x).item() for x in (y, z, rest))
+    if not finfo.tiny / finfo.eps**2 < size < finfo.max * finfo.eps**2:
+        return None, math.inf
+    tie = 8 * math.sqrt(len(v)) * finfo.eps
+    tied = len(theta) > 1 and theta[-2] >= level * (1 - tie) ** 2
+    return Triplet(size / norm, y / norm, z / size, tied), residual / size
 
 
-def _tie(A: Tensor) -> float:
-    """Return the gap at which singular values count as tied, as `normgrad.Spectral` has it."""
-    return 8 * math.sqrt(A.shape[0]) * torch.finfo(A.dtype).eps
+def _rounding(A: Tensor) -> float:
+    """Return the residual that rounding alone may leave."""
+    return 8 * math.sqrt(min(A.shape)) * torch.finfo(A.dtype).eps
 
 
-def _is_tied(A: Tensor, norm: Tensor, columns: Tensor) -> bool:
-    """Whether the second singular value on the span of the columns counts as the first."""
-    if columns.shape[1] < 2 or not norm.isfinite():
-        return False
-    unit = norm.clamp(min=torch.finfo(A.dtype).tiny)
-    first, second, *_ = torch.linalg.svdvals(A @ (columns / unit))
-    return bool(second >= first * (1 - _tie(A)))
+def _adjoint(triplet: Triplet | None) -> Triplet | None:
+    return None if triplet is None else triplet._replace(u=triplet.v, v=triplet.u)
+
+
+def _orthonormal(rows: Tensor) -> Tensor:
+    return torch.linalg.qr(rows.mT).Q.mT

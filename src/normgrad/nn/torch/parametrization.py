@@ -1,6 +1,5 @@
 """Weights whose spectral norm is given: a parametrization with the norm itself, not an estimate."""
 
-import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -9,12 +8,12 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import normgrad
-from normgrad._argument import Argument, norm_rule
-from normgrad.calculus import NormRule
-from normgrad.engines.torch_norm import known_value, only_reverse
+from normgrad._track import check_tolerance
+from normgrad.engines.torch_norm import only_reverse
 from normgrad.nn.scaling import Mode, check_scaling, scaled
 from normgrad.nn.torch.convolutions import CONVOLUTIONS, Geometry
-from normgrad.nn.torch.following import follow
+from normgrad.nn.torch.division import divided
+from normgrad.nn.torch.following import Triplet, computed_triplet, follow, start
 
 __all__ = ["SpectralNorm", "computed", "spectral_norm"]
 
@@ -41,9 +40,10 @@ class SpectralNorm(nn.Module):
 
     Attributes
     ----------
-    columns : (min(m, n), min(m, n, 3)) tensor or None
-        The state of `normgrad.track`, a buffer: it is written, in place, by a forward pass in
-        training mode. It speeds the norm up and does not change it.
+    vectors : (24, n) tensor or None
+        Approximate singular vectors as rows, n the smaller side if that is more than 128: a buffer,
+        written, in place, by a forward pass in training mode. It speeds the norm up and does
+        not change it by more than `tol`.
 
     Examples
     --------
@@ -54,7 +54,7 @@ class SpectralNorm(nn.Module):
             [0.0000, 2.0000]])
     """
 
-    columns: Tensor | None
+    vectors: Tensor | None
 
     def __init__(
         self,
@@ -67,8 +67,9 @@ class SpectralNorm(nn.Module):
     ) -> None:
         super().__init__()
         check_scaling(bound, mode)
+        check_tolerance(tol)
         self.bound, self.mode, self.matrix, self.tol = float(bound), mode, matrix, tol
-        columns = None
+        vectors = None
         if matrix is None:
             if weight.ndim != 2 or 0 in weight.shape:
                 raise ValueError(
@@ -77,24 +78,24 @@ class SpectralNorm(nn.Module):
                 )
             with torch.no_grad():
                 W = computed(weight)
-                k = min(W.shape)
-                columns = W.new_zeros((k, min(k, 3)))
-                if not W.is_meta:
-                    columns = normgrad.track(W, tol=tol)[2]
+                vectors = start(W)
+                if vectors is not None and not W.is_meta:
+                    vectors = follow(W, vectors, 0.0)[1]
         elif tol is not None:
             raise ValueError(
                 "tol is for matrices that are followed from step to step; the norm of a structured "
                 "matrix is computed anew each time, so leave tol out"
             )
-        self.register_buffer("columns", columns)
+        self.register_buffer("vectors", vectors)
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the weight with its norm as it should be."""
         device = "cpu" if weight.is_meta else weight.device.type
-        with torch.autocast(device, enabled=False):
-            W = computed(weight)
-            norm = self._followed(W) if self.matrix is None else _norm(self.matrix(W))
-            return scaled(W, norm, self.bound, self.mode).to(weight.dtype)
+        if torch.is_autocast_enabled(device):
+            with torch.autocast(device, enabled=False):
+                return self.forward(weight)
+        W = computed(weight)
+        return self._scaled(W).to(weight.dtype)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """Return the weight itself: one that has the norm already is assigned as it is."""
@@ -103,31 +104,31 @@ class SpectralNorm(nn.Module):
     def extra_repr(self) -> str:
         return f"bound={self.bound:g}, mode={self.mode!r}"
 
-    def _followed(self, W: Tensor) -> Tensor:
-        """Return the norm from the vectors of the last time, where nothing is traced."""
+    def _scaled(self, W: Tensor) -> Tensor:
+        """Return the weight scaled, by a triplet of its own, where nothing is traced."""
         symbolic = torch.compiler.is_compiling() or W.is_meta
-        if symbolic or self.columns is None or not only_reverse():
-            return _norm(W)
-        A, rule = W.detach(), _rule(W.dtype, W.shape)
+        if symbolic or self.matrix is not None or not only_reverse():
+            return self._afresh(W)
+        differentiated = W.requires_grad and torch.is_grad_enabled()
         with torch.no_grad():
-            value, G, columns, tied = follow(A, self.columns, self.tol)
-            if self.training:
-                self.columns.copy_(columns)
-        if tied and W.requires_grad and torch.is_grad_enabled():
-            value, G = rule.value_and_gradient(A)
-        norm: Tensor = known_value(rule, W, value, G)
-        return norm
+            triplet = self._triplet(W.detach())
+        if triplet is None or (differentiated and triplet.tied):
+            return self._afresh(W)
+        if self.mode == "cap" and triplet.s <= self.bound:
+            return W.clone()
+        return divided(W, triplet, self.bound, self._afresh)
 
+    def _triplet(self, A: Tensor) -> Triplet | None:
+        if self.vectors is None:
+            return computed_triplet(A)
+        triplet, vectors = follow(A, self.vectors.to(A.dtype), self.tol)
+        if self.training:
+            self.vectors.copy_(vectors)
+        return triplet
 
-@functools.cache
-def _rule(dtype: torch.dtype, shape: torch.Size) -> NormRule:
-    """Return the rule of the spectral norm."""
-    return norm_rule(Argument(torch.empty(shape, dtype=dtype), (-2, -1)), 2, "auto")
-
-
-def _norm(A: Any) -> Tensor:
-    norm: Tensor = normgrad.spectral_norm(A)
-    return norm
+    def _afresh(self, W: Tensor) -> Tensor:
+        norm: Any = normgrad.spectral_norm(W if self.matrix is None else self.matrix(W))
+        return scaled(W, norm, self.bound, self.mode)
 
 
 def computed(weight: Tensor) -> Tensor:
@@ -166,15 +167,17 @@ def spectral_norm(
     padding : "circular", optional
         For convolutions with zeros around the input: use an upper bound of the norm, that of
         the circular convolution on a grid that is larger by k - 1. It needs no products with
-        vectors, but small SVDs by Fourier transform, and is too large by a share of order
-        ``1 / grid**2`` at most.
+        vectors, but small eigenvalue problems by Fourier transform, and is too large by a share
+        of order ``1 / grid**2`` at most.
     tol : float, optional
-        For Linear and Embedding, the residual ``|A^H u - s v| / s`` that is allowed, as for
-        `normgrad.track`. The default is rounding level. With 1e-3 a training step costs less;
-        the error of the norm is about ``tol**2 / (1 - s_2 / s_1)``, relative, and that of its
-        gradient ``tol / (1 - s_2 / s_1)``. (A residual proves that some singular value is as near;
-        that it is the largest is known from three vectors, which see others overtake it, but
-        where many lie within `tol` the norm may be too small by about `tol`.)
+        For Linear and Embedding with both sides over 128, whose singular vectors are followed: the
+        relative error of the norm that is allowed, so that no norm is above ``bound (1 + tol)``;
+        by default 32 eps, 4e-6 in float32. It is estimated as
+        ``r**2 / (2 (1 - (s_k / s_1)**2))``, by the residual ``r = |A^H u - s v| / s`` and the
+        least of the k = 24 singular values that are followed: where singular values crowd, r has
+        to be smaller. The gradient of the norm, ``u v^H``, has an error of about r, of order
+        ``sqrt(tol)``; with tol=0 r is at rounding level too, which costs a step of
+        training about twice as much.
 
     Returns
     -------
@@ -193,9 +196,8 @@ def spectral_norm(
     -----
     Differentiable to second order in the weight, through the norm: with G the gradient of the
     norm, the derivative of ``W / ||W||`` in the direction E is ``(E - W <G, E> / ||W||) / ||W||``.
-    Where the largest singular value is multiple, G is the subgradient of least norm. (That it is
-    multiple is noticed by the second of three vectors, which converge with the steps; until then
-    G is another subgradient.) W = 0 stays 0, with the
+    Where the largest singular value is multiple, G is the subgradient of least norm, for matrices
+    that are followed as soon as the second vector has converged too. W = 0 stays 0, with the
     derivative of ``bound W``, so that descent leaves it; at the kink of "cap" the derivative is
     the identity.
 
@@ -207,8 +209,12 @@ def spectral_norm(
     the buffer is only read. float16 and bfloat16 are computed in float32, also under autocast, and
     then rounded.
 
-    Cost: for a matrix some products with three vectors, from those of the last time on; if they
-    do not suffice, what `normgrad.track` costs. For a convolution `normgrad.Convolution2d` tells;
+    Cost: for a matrix with a side of at most 128, some products of that size, and the norm is right
+    to rounding. For a larger one, products with 24 vectors from the last time and with 12 of
+    the results, their QR decomposition and an eigenvalue problem of size 36, as a rule once a
+    step. Where that does not converge, and for second derivatives, what `normgrad.spectral_norm`
+    costs. For a convolution that is computed anew each time, see `normgrad.Convolution2d`: with
+    zeros around the input it costs ten times what a circular one does, or ``padding="circular"``;
     those with strides, dilation, groups or other padding take products with the layer.
 
     References
