@@ -175,7 +175,9 @@ def test_what_is_refused() -> None:
     with pytest.raises(NotImplementedError, match="d2f"):
         normgrad.hvp(np.eye(2), np.eye(2), normgrad.SpectralFunction(np.exp, np.exp))
     with pytest.raises(NotImplementedError, match="dual"):
-        normgrad.prox(np.eye(2), 1.0, normgrad.HuberNuclear(1.0))
+        normgrad.dual_norm(np.eye(2), normgrad.HuberNuclear(1.0))
+    with pytest.raises(NotImplementedError, match="HuberNuclear and WeightedNuclear"):
+        normgrad.project(np.eye(2), 1.0, normgrad.HuberNuclear(1.0))
 
 
 def test_weights_that_are_none() -> None:

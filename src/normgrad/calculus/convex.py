@@ -43,19 +43,21 @@ class MapBySingularValues(BySingularValues, ProxRule):
     def prox(self, A: Array, t: Array) -> Array:
         if is_empty(A):
             return namespace(A).zeros_like(A)
-        scaled, t = normalise(A).with_step(t)
+        degree = self.norm.degree
+        scaled, t = normalise(A).with_step(t, degree)
 
         def lifted(at: Seen) -> Array:
             (curvature, _), same = self.map(at.spectrum.s, t)
             P = lift(at.spectrum, curvature.g, lambda: curvature)
-            return _but_where(same, scaled.matrix, P)
+            return _but_where(same, A if degree is None else scaled.matrix, P)
 
-        return restore(self.at(scaled, lifted, complete=True), (scaled, 1))
+        P = self.at(scaled, lifted, complete=True)
+        return restore(P, (scaled, 0 if degree is None else 1))
 
     def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
         if is_empty(A):
             return ZeroDerivative(), namespace(A).zeros_like(A)
-        scaled, t = normalise(A).with_step(t)
+        scaled, t = normalise(A).with_step(t, self.norm.degree)
 
         def both(at: Seen) -> tuple[LiftDerivative, Array]:
             spectrum = at.spectrum

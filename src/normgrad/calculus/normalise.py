@@ -44,8 +44,8 @@ class Normalised(NamedTuple):
         """Return this for a place that needs the scale alone, and should not keep the matrix."""
         return self._replace(matrix=None)
 
-    def with_step(self, t: Array) -> tuple["Normalised", Array]:
-        """Return this, and a proximal step per matrix scaled like A.
+    def with_step(self, t: Array, degree: int | None = 1) -> tuple["Normalised", Array]:
+        """Return this, and a proximal step per matrix scaled like A, for what has a degree.
 
         A step that is negative or NaN makes all results for its matrix NaN.
         """
@@ -55,9 +55,11 @@ class Normalised(NamedTuple):
         if not seen(xp.all(valid)):
             size = xp.where(valid, xp.zeros_like(t) if size is None else size, float("nan"))
             t = xp.where(valid, t, 0.0)
-        t = t if self.exponent is None else shift(t, -self.exponent)
+        if degree is not None and self.exponent is not None:
+            t = shift(t, -self.exponent)
         # beyond any norm the result is 0 for every step: a finite one spares inf - inf
-        return self._replace(size=size), xp.minimum(t, xp.full_like(t, 4.0 ** safe_exponent(t)))
+        most = xp.finfo(t.dtype).max / 4 if degree is None else 4.0 ** safe_exponent(t)
+        return self._replace(size=size), xp.minimum(t, xp.full_like(t, float(most)))
 
 
 def restore(X: Array, *factors: tuple[Normalised, int]) -> Array:

@@ -8,7 +8,7 @@ from typing import Any, final
 from weakref import WeakValueDictionary
 
 from normgrad.arithmetic import Array, divide, machine_epsilon, namespace
-from normgrad.norms.base import Curvature, UnitarilyInvariantNorm, set_number
+from normgrad.norms.base import Curvature, Proximal, UnitarilyInvariantNorm, set_number
 from normgrad.norms.differences import clip_differences, each
 
 __all__ = ["HuberNuclear", "SpectralFunction"]
@@ -31,7 +31,8 @@ class HuberNuclear(UnitarilyInvariantNorm):
     -----
     Differentiable everywhere, with ``G = U diag(min(s/mu, 1)) V^H``, which has the Lipschitz
     constant 1/mu: at 0 it is ``A / mu``. The second derivative has a jump at ``s_i = mu``, where
-    that of the side beyond is taken.
+    that of the side beyond is taken. `prox` knows its proximal map: singular values up to
+    ``mu + t`` are multiplied by ``mu / (mu + t)``, others lose t.
 
     References
     ----------
@@ -75,6 +76,26 @@ class HuberNuclear(UnitarilyInvariantNorm):
             none[..., None, :],
             none[..., :1],
         )
+
+    def proximal(self, s: Array, step: Array) -> Proximal:
+        # g = s - t min(s / (mu + t), 1); at the kink the derivative of the side beyond
+        xp, t = namespace(s), step[..., None]
+        edge = self.mu + t
+        below = xp.astype(s < edge, s.dtype)
+        lower, upper = xp.full_like(step, -math.inf), xp.ones_like(step)
+        none = xp.zeros_like(s)
+        curvature = Curvature(
+            xp.where(s < edge, s * (self.mu / edge), s - t),
+            1 - below * (t / edge),
+            lambda x, g: (
+                1
+                - clip_differences(x / each(edge[..., 0], x), lower, upper)
+                * each(step / edge[..., 0], x)[..., None]
+            ),
+            none[..., None, :],
+            none[..., :1],
+        )
+        return Proximal(curvature, -xp.where(s < edge, s / edge * (self.mu / edge), 1.0))
 
 
 _KNOWN: WeakValueDictionary[int, "SpectralFunction"] = WeakValueDictionary()

@@ -3,8 +3,15 @@
 from dataclasses import dataclass
 from typing import final
 
-from normgrad.arithmetic import Array, namespace
-from normgrad.norms.base import Curvature, UnitarilyInvariantNorm
+from normgrad.arithmetic import (
+    Array,
+    cumulative_max,
+    device,
+    divide,
+    machine_epsilon,
+    namespace,
+)
+from normgrad.norms.base import Curvature, Proximal, UnitarilyInvariantNorm
 
 __all__ = ["WeightedNuclear"]
 
@@ -32,10 +39,15 @@ class WeightedNuclear(UnitarilyInvariantNorm):
     the mean of their weights, which does not depend on a choice of singular vectors. Zeros
     get the slope 0. The second derivative is along the matrices of the same ties and rank.
 
+    `prox` knows its proximal map, for all weights: singular values lose ``t w_i``, and where
+    their order would change, those that it would change for share a mean. It takes arrays
+    of ``n^2`` numbers for n singular values.
+
     References
     ----------
     S. Gu et al., Weighted nuclear norm minimization and its applications to low level vision,
-    Int. J. Comput. Vision 121 (2017).
+    Int. J. Comput. Vision 121 (2017). M. Bogdan et al., SLOPE - adaptive variable selection via
+    convex optimization, Ann. Appl. Stat. 9 (2015), for the proximal map.
 
     Examples
     --------
@@ -100,3 +112,54 @@ class WeightedNuclear(UnitarilyInvariantNorm):
 
     def curvature(self, s: Array, tie: float) -> Curvature:
         return Curvature.piecewise_linear(s, self.slope(s, tie))
+
+    def proximal(self, s: Array, step: Array) -> Proximal:
+        # the decreasing x >= 0 nearest to y = s - t w, whether the weights decrease or not: pools
+        # of equal x, of which each is the mean of its y, or 0. A pool of equal y is none
+        xp, w = namespace(s), self._weights(s)
+        taken = step[..., None] * w
+        y = s - taken
+        x = _decreasing(y)
+        same = xp.astype(x[..., :, None] == x[..., None, :], s.dtype)
+        count = xp.sum(same, axis=-1)
+        moved = xp.max(same * xp.abs(y - x)[..., None, :], axis=-1)
+        rounding = 8 * s.shape[-1] * machine_epsilon(s) * xp.max(xp.abs(y), axis=-1, keepdims=True)
+        alone = moved <= rounding
+        positive = (x > 0) | ((s == 0) & (taken == 0))
+        kept = xp.astype(positive & alone, s.dtype)
+        g = xp.where(positive, xp.where(alone, y, x), 0.0)
+        # what is lost, exactly, as derivatives are differences of it
+        lost = xp.where(kept > 0, taken, s - g)
+
+        def differences(x: Array, g: Array) -> Array:
+            is_all = x.shape == s.shape
+            own, slope = (lost, kept) if is_all else (x - g, xp.astype(g > 0, s.dtype))
+            rates = divide(
+                own[..., :, None] - own[..., None, :],
+                x[..., :, None] - x[..., None, :],
+                (1 - slope)[..., None] + 0 * own[..., None, :],
+            )
+            return 1 - rates
+
+        # J of a pool is that of its mean; its row is there for each of its members
+        pools = same * xp.astype(positive & ~alone, s.dtype)[..., None, :]
+        mean = xp.where(alone, w, xp.sum(same * w[..., None, :], axis=-1) / count)
+        curvature = Curvature(g, kept, differences, pools, 1 / count**2)
+        return Proximal(curvature, -xp.where(positive, mean, 0.0)).after(step, s)
+
+
+def _decreasing(y: Array) -> Array:
+    """Return the nearest decreasing sequence, ``x_i = min_(j <= i) max_(k >= i) mean(y_j .. y_k)``.
+
+    (Robertson, Wright, Dykstra, Order Restricted Statistical Inference, 1988, theorem 1.4.4.)
+    """
+    xp, n = namespace(y), y.shape[-1]
+    sums = xp.concat([0 * y[..., :1], xp.cumulative_sum(y, axis=-1)], axis=-1)
+    at = xp.arange(n, device=device(y))
+    j, k = at[:, None], at[None, :]
+    infinity = float("inf")
+    length = xp.astype(xp.where(k >= j, k - j + 1, 1), y.dtype)
+    means = (sums[..., None, 1:] - sums[..., :-1, None]) / length
+    means = xp.where(k >= j, means, -infinity)
+    above = xp.flip(cumulative_max(xp.flip(means, axis=-1)), axis=-1)
+    return xp.min(xp.where(k >= j, above, infinity), axis=-2)

@@ -1,0 +1,127 @@
+"""Proximal maps of functions of singular values that are no norms, or not convex."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.optimize
+import torch
+
+import normgrad
+from normgrad.engines import TABLE as ENGINES
+from tests.differentiators import DIFFERENTIATORS
+
+SURROGATES = [
+    normgrad.HuberNuclear(0.7),
+    normgrad.WeightedNuclear([3, 2, 2, 0.5]),
+    normgrad.WeightedNuclear([0.1, 0.5, 1, 2]),
+    normgrad.WeightedNuclear([1, 3, 0.5, 2]),
+    normgrad.WeightedNuclear([1, 0, 0.5]),
+]
+
+
+def matrix(rng: Any, is_complex: bool, s: Any = None) -> Any:
+    A = rng.standard_normal((4, 5)) + (1j * rng.standard_normal((4, 5)) if is_complex else 0)
+    if s is None:
+        return A
+    U, _, Vh = np.linalg.svd(A, full_matrices=False)
+    return (U * s) @ Vh
+
+
+@pytest.mark.parametrize("ord", SURROGATES, ids=str)
+@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize("step", [0.0, 1e-9, 0.4, 1.5, 50.0])
+def test_no_point_is_better(ord: Any, is_complex: bool, step: float, rng: Any) -> None:
+    """On the whole space: nearby, and along the singular values by a solver."""
+    A = matrix(rng, is_complex)
+
+    def objective(Z: Any) -> float:
+        return step * float(normgrad.matrix_norm(Z, ord)) + np.linalg.norm(Z - A) ** 2 / 2
+
+    P = normgrad.prox(A, step, ord)
+    best = objective(P)
+    for size in (1e-4, 1e-2, 1.0):
+        for _ in range(20):
+            assert objective(P + size * matrix(rng, is_complex)) >= best - 1e-12
+    U, s, Vh = np.linalg.svd(A, full_matrices=False)
+    for start in (s, 0 * s + 0.1, s[::-1]):
+        found = scipy.optimize.minimize(
+            lambda x: objective((U * x) @ Vh), start, method="Nelder-Mead", tol=1e-9
+        )
+        assert found.fun >= best - 1e-9
+
+
+@pytest.mark.parametrize("ord", SURROGATES, ids=str)
+@pytest.mark.parametrize("is_complex", [False, True])
+@pytest.mark.parametrize(
+    "s", [None, [3, 2, 2, 1], [3, 2, 2 - 1e-9, 1], [2, 2, 0, 0], [3, 2.5, 1e-3, 0]], ids=str
+)
+def test_derivatives(ord: Any, is_complex: bool, s: Any, rng: Any) -> None:
+    """In the matrix and the step, against differences, ties included where the map is smooth."""
+    weights = np.array([*getattr(ord, "weights", (1,)), 0.0, 0.0])
+    if s is not None and np.any(np.diff(weights) > 0):
+        s = [3.5, 2.3, 1.2, 0.4]  # (the map has jumps at ties)
+    A = torch.from_numpy(matrix(rng, is_complex, s)).requires_grad_()
+    t = torch.tensor(0.43, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(
+        lambda x, t: normgrad.prox(x, t, ord), (A, t), atol=1e-6, check_forward_ad=True
+    )
+
+
+@pytest.mark.parametrize("ord", SURROGATES, ids=str)
+@pytest.mark.parametrize("engine", list(ENGINES))
+def test_engines_agree(engine: str, ord: Any, rng: Any) -> None:
+    A, E = rng.standard_normal((2, 3, 4, 5))
+    library, reference = DIFFERENTIATORS[engine], DIFFERENTIATORS["torch"]
+    np.testing.assert_allclose(library.prox(A, 0.4, ord), normgrad.prox(A, 0.4, ord), atol=1e-14)
+    dP = library.prox_jvp(A[0], 0.4, E[0], 0.3, ord)
+    if dP is not None:
+        expected = reference.prox_jvp(A[0], 0.4, E[0], 0.3, ord)
+        np.testing.assert_allclose(dP, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e300])
+@pytest.mark.parametrize("ord", SURROGATES, ids=str)
+def test_scale(scale: float, ord: Any, rng: Any) -> None:
+    A = rng.standard_normal((4, 5))
+    if isinstance(ord, normgrad.HuberNuclear):
+        ord, step = normgrad.HuberNuclear(0.7 * scale), 0.4 * scale
+    else:
+        step = 0.4 * scale
+    expected = normgrad.prox(A, 0.4, SURROGATES[0] if type(ord) is type(SURROGATES[0]) else ord)
+    received = normgrad.prox(scale * A, step, ord) / scale
+    np.testing.assert_allclose(received, expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("ord", SURROGATES, ids=str)
+def test_types(ord: Any, rng: Any) -> None:
+    d, B = np.array([3.0, -1.0, 2.0, 0.1]), matrix(rng, True)[:, :4]
+    for A in (
+        normgrad.Diagonal(d),
+        normgrad.LowRank(rng.standard_normal((5, 4)), rng.standard_normal((4, 6))),
+        normgrad.Hermitian(B + B.conj().T),
+    ):
+        P = normgrad.prox(A, 0.4, ord)
+        assert type(P) is type(A)
+        np.testing.assert_allclose(P.dense(), normgrad.prox(A.dense(), 0.4, ord), atol=1e-13)
+
+
+def test_other_norms_by_weights(rng: Any) -> None:
+    A, D = rng.standard_normal((4, 5)), np.diag([3.0, 3.0, 1.0, 0.0])
+    for weights, same in (([1], 2), ([1] * 4, "nuc"), ([1, 1], normgrad.KyFan(2))):
+        ord = normgrad.WeightedNuclear(weights)
+        for X in (A, D, np.stack([D, D[::-1]])):
+            for step in (0.0, 0.4, 3.0):
+                received, expected = (normgrad.prox(X, step, o) for o in (ord, same))
+                np.testing.assert_allclose(received, expected, atol=1e-14)
+
+
+def test_the_smoothed_norm_is_an_envelope(rng: Any) -> None:
+    """Of the nuclear norm: its gradient is (x - prox)/mu, its prox a prox of the sum of steps."""
+    A, mu = rng.standard_normal((4, 5)), 0.7
+    huber = normgrad.HuberNuclear(mu)
+    inner = normgrad.prox(A, mu, "nuc")
+    np.testing.assert_allclose(normgrad.grad(A, huber), (A - inner) / mu, atol=1e-14)
+    t = 0.4
+    expected = A + t / (t + mu) * (normgrad.prox(A, t + mu, "nuc") - A)
+    np.testing.assert_allclose(normgrad.prox(A, t, huber), expected, atol=1e-14)
