@@ -49,7 +49,8 @@ _KEPT = 24
 _FIRST, _SECOND = 8, 4
 """So many vectors are multiplied by M, and by M^2."""
 _CONJUGATE = 4
-_PASSES = 100
+_PASSES = 25
+"""With more a factorization afresh costs less."""
 
 
 class Triplet(NamedTuple):
@@ -128,32 +129,28 @@ def follow(A: Tensor, vectors: Tensor, tol: float | None) -> tuple[Triplet | Non
     by, to, rounding = A.mT, A.conj(), _rounding(A)
     tol = 32 * torch.finfo(A.dtype).eps if tol is None else tol
     V, b = vectors, len(vectors)
-    Y = torch.empty(0)
-    first = (V[-_FIRST:] @ by) @ to
-    new = torch.cat((first, (first[-_SECOND:] @ by) @ to))
-    for k in range(_PASSES):
-        if k == 0:
-            Q = _orthonormal(torch.cat((V, new)))
-            Y = Q @ by
-        else:  # V is orthonormal, and Y = V A^T
-            for _ in range(2):
-                new = _orthonormal(new - (new @ V.mH) @ V)
-            Q, Y = torch.cat((V, new)), torch.cat((Y, new @ by))
+
+    def powers(first: Tensor) -> tuple[Tensor, Tensor]:
+        return first, (first[-_SECOND:] @ by) @ to
+
+    Q = _orthonormal(torch.cat((V, *powers((V[-_FIRST:] @ by) @ to))))
+    Y = Q @ by
+    for _ in range(_PASSES):
         try:
             values, X = torch.linalg.eigh(Y.conj() @ Y.mT)  # ascending, as V is
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             break
-        X = X.mT[-b:]
+        X, theta = X.mT[-b:], values[-b:].tolist()
         V, Y = X @ Q, X @ Y
-        theta = values[-b:].tolist()
         triplet, r = _triplet(A, V[-1], Y[-1], theta)
         if triplet is None:
             break
         if r <= rounding or r * r <= 2 * tol * (1 - theta[0] / theta[-1]):
             return triplet, V
-        first = Y[-_FIRST:] @ to
-        change = X[-_CONJUGATE:, b:] @ Q[b:]
-        new = torch.cat((first, (first[-_SECOND:] @ by) @ to, change))
+        new = torch.cat((*powers(Y[-_FIRST:] @ to), X[-_CONJUGATE:, b:] @ Q[b:]))
+        for _ in range(2):
+            new = _orthonormal(new - (new @ V.mH) @ V)
+        Q, Y = torch.cat((V, new)), torch.cat((Y, new @ by))
     else:
         return None, V
     again = start(A)
