@@ -34,14 +34,20 @@ def linear(*widths: int) -> Callable[[Any], list[nn.Module]]:
     return lambda f: [m for n, k in pairs for m in (f(nn.Linear(n, k)), nn.ReLU())]
 
 
-def convolutions(grid: int, mode: str, *channels: int) -> Callable[[Any], list[nn.Module]]:
-    """Return convolutions with ReLU after each, and an average over the image at the end."""
+def convolutions(
+    grid: int, mode: str, *channels: int, bound: bool = False
+) -> Callable[[Any], list[nn.Module]]:
+    """Return convolutions with ReLU after each, and an average over the image at the end.
+
+    `bound` takes an upper bound of the norm.
+    """
     pairs = list(itertools.pairwise(channels))
 
     def layers(f: Any) -> list[nn.Module]:
         made: list[nn.Module] = []
         for n, k in pairs:
-            made += [f(nn.Conv2d(n, k, 3, padding=1, padding_mode=mode), grid), nn.ReLU()]
+            layer = nn.Conv2d(n, k, 3, padding=1, padding_mode=mode)
+            made += [f(layer, grid, "circular" if bound else None), nn.ReLU()]
         return [*made, nn.AdaptiveAvgPool2d(1), nn.Flatten()]
 
     return layers
@@ -57,17 +63,22 @@ CASES = {
         ("64-128-128-10", linear(64, 128, 128, 10), (100, 64)),
         ("784-256-256-10", linear(784, 256, 256, 10), (128, 784)),
         ("3-16-32 on 16 x 16, zeros", convolutions(16, "zeros", 3, 16, 32), (128, 3, 16, 16)),
+        (
+            "3-16-32 on 16 x 16, zeros, bound",
+            convolutions(16, "zeros", 3, 16, 32, bound=True),
+            (128, 3, 16, 16),
+        ),
         ("3-16-32 on 16 x 16, circular", convolutions(16, "circular", 3, 16, 32), (128, 3, 16, 16)),
     )
     for optimizer in ("Adam", "SGD")
 }
 
 
-def ours(layer: nn.Module, grid: int | None = None) -> nn.Module:
-    return spectral_norm(layer, grid=None if grid is None else (grid, grid))
+def ours(layer: nn.Module, grid: int | None = None, padding: str | None = None) -> nn.Module:
+    return spectral_norm(layer, grid=None if grid is None else (grid, grid), padding=padding)
 
 
-def theirs(layer: nn.Module, grid: int | None = None) -> nn.Module:
+def theirs(layer: nn.Module, grid: int | None = None, padding: str | None = None) -> nn.Module:
     return parametrizations.spectral_norm(layer)
 
 

@@ -214,7 +214,7 @@ def spectral_norm(
     the results, their QR decomposition and an eigenvalue problem of size 36, as a rule once a
     step. Where that does not converge, and for second derivatives, what `normgrad.spectral_norm`
     costs. For a convolution that is computed anew each time, see `normgrad.Convolution2d`: with
-    zeros around the input it costs ten times what a circular one does, or ``padding="circular"``;
+    zeros around the input it costs ten times as much as circularly, or as ``padding="circular"``;
     those with strides, dilation, groups or other padding take products with the layer.
 
     References
