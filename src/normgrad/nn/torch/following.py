@@ -45,8 +45,8 @@ _SMALL = 128
 """Up to so many columns nothing is followed."""
 _POWERS_FROM = 40
 _DOMINANT = 12
-_KEPT = 24
-_FIRST, _SECOND = 8, 4
+_KEPT = 22
+_FIRST, _SECOND = 6, 4
 """So many vectors are multiplied by M, and by M^2."""
 _CONJUGATE = 4
 _PASSES = 25

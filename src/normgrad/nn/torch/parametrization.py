@@ -40,7 +40,7 @@ class SpectralNorm(nn.Module):
 
     Attributes
     ----------
-    vectors : (24, n) tensor or None
+    vectors : (22, n) tensor or None
         Approximate singular vectors as rows, n the smaller side if that is more than 128: a buffer,
         written, in place, by a forward pass in training mode. It speeds the norm up and does
         not change it by more than `tol`.
@@ -174,7 +174,7 @@ def spectral_norm(
         relative error of the norm that is allowed, so that no norm is above ``bound (1 + tol)``;
         by default 32 eps, 4e-6 in float32. It is estimated as
         ``r**2 / (2 (1 - (s_k / s_1)**2))``, by the residual ``r = |A^H u - s v| / s`` and the
-        least of the k = 24 singular values that are followed: where singular values crowd, r has
+        least of the k = 22 singular values that are followed: where singular values crowd, r has
         to be smaller. The gradient of the norm, ``u v^H``, has an error of about r, of order
         ``sqrt(tol)``; with tol=0 r is at rounding level too, which costs a step of
         training about twice as much.
@@ -210,8 +210,8 @@ def spectral_norm(
     then rounded.
 
     Cost: for a matrix with a side of at most 128, some products of that size, and the norm is right
-    to rounding. For a larger one, products with 24 vectors from the last time and with 12 of
-    the results, their QR decomposition and an eigenvalue problem of size 36, as a rule once a
+    to rounding. For a larger one, products with 22 vectors from the last time and with 10 of
+    the results, their QR decomposition and an eigenvalue problem of size 32, as a rule once a
     step. Where that does not converge, and for second derivatives, what `normgrad.spectral_norm`
     costs. For a convolution that is computed anew each time, see `normgrad.Convolution2d`: with
     zeros around the input it costs ten times as much as circularly, or as ``padding="circular"``;
