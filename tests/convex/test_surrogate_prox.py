@@ -125,3 +125,19 @@ def test_the_smoothed_norm_is_an_envelope(rng: Any) -> None:
     t = 0.4
     expected = A + t / (t + mu) * (normgrad.prox(A, t + mu, "nuc") - A)
     np.testing.assert_allclose(normgrad.prox(A, t, huber), expected, atol=1e-14)
+
+
+def test_zeros(rng: Any) -> None:
+    """Singular values that are 0, with weights of 0 beside others."""
+    for A in (np.zeros((3, 3)), np.diag([0.5, 0, 0]), np.diag([2.0, 1, 0]), np.ones((4, 5))):
+        for weights in ([1], [0, 2], [2.0, 1.0], [1, 0, 3]):
+            ord = normgrad.WeightedNuclear(weights)
+            for step in (0.1, 0.4, 1.0, 3.0, 10.0):
+                P = normgrad.prox(A, step, ord)
+                s, x = (np.linalg.svd(Z, compute_uv=False) for Z in (A, P))
+                w = step * np.array([*weights, *[0.0] * (len(s) - len(weights))])
+                solver = scipy.optimize.isotonic_regression(s - w, increasing=False).x
+                np.testing.assert_allclose(x, np.maximum(solver, 0), atol=1e-14)
+    for huge in (1e305, 1.0, 1e-300):
+        P = normgrad.prox(huge * rng.standard_normal((3, 4)), np.inf, SURROGATES[0])
+        np.testing.assert_array_equal(P, 0)

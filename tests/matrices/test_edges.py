@@ -300,3 +300,17 @@ def test_ties_are_found_by_products(rng: Any) -> None:
     value, G = normgrad.value_and_grad(A, 2)
     assert value == pytest.approx(5, rel=1e-14)
     np.testing.assert_allclose(G.parameters[0], (d == 5) / 3, atol=1e-12)
+
+
+def test_small_blocks_behind_a_large_one_of_low_rank() -> None:
+    """The second singular value is that of a block 1e-9 the size of the first."""
+    u, v = np.random.default_rng(0).standard_normal((2, 4))
+    B = np.zeros((12, 4, 4))
+    B[0] = np.outer(u, v) / np.linalg.norm(u) / np.linalg.norm(v)
+    B[1] = 1e-9 * np.diag([1.0, 0.5, 0.25, 0.1])
+    A = normgrad.BlockDiagonal(B)
+    value, G = normgrad.value_and_grad(A, normgrad.KyFan(2))
+    assert value == pytest.approx(1 + 1e-9, abs=1e-15)
+    assert G.dense()[4, 4] == pytest.approx(1)
+    weighted = normgrad.WeightedNuclear([1e-9, 1.0])
+    assert normgrad.matrix_norm(A, weighted) == pytest.approx(2e-9, rel=1e-6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from normgrad.nn.torch import following
+from normgrad.nn.torch import SpectralNorm, following
 from normgrad.nn.torch.following import computed_triplet, follow, start
 
 
@@ -51,6 +51,13 @@ def test_small_matrices(shape: Any, dtype: Any) -> None:
         assert_is_first(A, triplet, received, 200 * torch.finfo(dtype).eps)
 
 
+def turned(s: Any) -> Any:
+    """Return a matrix of these singular values, without zeros, always with the same vectors."""
+    torch.manual_seed(3)
+    U, V = (torch.linalg.qr(torch.randn(len(s), len(s)).double()).Q for _ in range(2))
+    return U @ torch.diag(s) @ V
+
+
 def assert_is_first(A: Any, triplet: Any, received: Any, atol: float) -> None:
     """Against NumPy's SVD in double precision."""
     U, s, Vh = np.linalg.svd(A.to(torch.promote_types(A.dtype, torch.float64)).numpy())
@@ -81,15 +88,16 @@ def test_the_norm_is_right_where_singular_values_crowd(gap: float) -> None:
 @pytest.mark.parametrize("n", [20, 60, 140])
 def test_scale(scale: float, n: int) -> None:
     """What over- or underflows when squared, or is not finite, is said not to be found."""
-    A = torch.diag(torch.cat([torch.tensor([3.0, 3.0]), torch.ones(n - 2)]).double())
+    A = turned(torch.cat([torch.tensor([3.0, 3.0]), torch.ones(n - 2)]).double())
     vectors = start(A)
-    for bad in (scale * A, A * torch.nan, A * torch.inf, 0 * A):
+    triplet, _, _ = found(scale * A, vectors)
+    assert (triplet is not None) == (1e-110 < scale < 1e110)
+    if triplet is not None:
+        assert triplet.s == pytest.approx(3 * scale, rel=1e-13)
+        assert triplet.tied
+    for bad in (A * torch.nan, A * torch.inf, 0 * A):
         triplet, _, after = found(bad, vectors)
-        if triplet is None:
-            assert not 1e-110 < scale < 1e110 or bad is not scale * A
-        else:
-            assert triplet.s == pytest.approx(3 * scale, rel=1e-13)
-            assert triplet.tied
+        assert triplet is None
         assert found(A, after)[0].s == pytest.approx(3, rel=1e-13)
     if vectors is None:
         return
@@ -110,25 +118,61 @@ def test_what_does_not_converge_is_not_found(monkeypatch: Any) -> None:
 
 
 def test_others_may_overtake_the_first() -> None:
-    A = torch.diag(torch.linspace(3, 1, 140).double())
-    vectors = start(A)
+    first = torch.linspace(3, 1, 140).double()
+    vectors = start(turned(first))
     for k in range(20):
         t = k / 19  # the first ten in reverse order
-        s = A.diagonal().clone()
+        s = first.clone()
         s[:10] = (1 - t) * s[:10] + t * s[:10].flip(0)
-        triplet, _, vectors = found(torch.diag(s), vectors)
+        triplet, _, vectors = found(turned(s), vectors)
         assert triplet.s == pytest.approx(s.max().item(), rel=1e-13)
+
+
+def test_a_matrix_that_falls_apart_is_not_followed() -> None:
+    """Vectors of one part would not see another one grow."""
+    torch.manual_seed(0)
+    d = torch.linspace(1, 0.5, 200)
+    apart = torch.zeros(200, 150)
+    apart[:100, :70] = torch.randn(100, 70)
+    single = torch.randn(200, 150)
+    single[0, 1:], single[1:, 0] = 0, 0
+    for A in (torch.diag(d), apart, apart.mT, single, single.mT):
+        assert found(A, start(A))[0] is None
+    single[3, 0] = 1e-3
+    assert found(single, start(single))[0] is not None
 
 
 @pytest.mark.parametrize("n", [100, 200])
 def test_no_singular_value_is_out_of_sight(n: int) -> None:
     """Of a diagonal matrix, whose vectors never turn: each may overtake at any step."""
     torch.manual_seed(0)
-    d, change = torch.randn(2, n)
-    vectors = start(torch.diag(d))
-    for _ in range(60):
-        change = 0.9 * change + 0.45 * torch.randn(n)
-        d = d + 0.02 * change
-        triplet, _, vectors = found(torch.diag(d), vectors)
-        if triplet is not None:
-            assert triplet.s == pytest.approx(d.abs().max().item(), rel=4e-6)
+    d = torch.linspace(1, 0.5, n)
+    parametrization = SpectralNorm(torch.diag(d))
+    for _ in range(30):
+        d = d.clone()
+        d[torch.randint(n, ())] = d.max() * 1.001
+        s = torch.linalg.matrix_norm(parametrization(torch.diag(d)), 2).item()
+        assert s == pytest.approx(1, rel=4e-6)
+
+
+def test_a_step_may_bring_a_new_leading_part() -> None:
+    """Of a dense matrix: a term of rank one, as large as the rest."""
+    torch.manual_seed(0)
+    A = torch.randn(300, 200)
+    vectors = start(A)
+    for _ in range(20):
+        A = A + 30 * torch.outer(torch.randn(300), torch.randn(200)) / 245
+        triplet, _, vectors = found(A, vectors)
+        assert triplet.s == pytest.approx(torch.linalg.matrix_norm(A, 2).item(), rel=4e-6)
+
+
+def test_a_tie_is_one_of_the_norm() -> None:
+    """By the tolerance of `normgrad.Spectral`, which goes by the longer side."""
+    torch.manual_seed(0)
+    for m, n in ((2000, 50), (1500, 130)):
+        U, V = (torch.linalg.qr(torch.randn(k, n).double()).Q for k in (m, n))
+        for share, tied in ((0.5, True), (2.0, False)):
+            s = torch.linspace(1, 0.1, n).double()
+            s[1] = 1 - share * 8 * m**0.5 * 2.2e-16
+            A = U @ torch.diag(s) @ V.mT
+            assert found(A, start(A), 0.0)[0].tied == tied

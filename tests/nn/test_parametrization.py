@@ -274,6 +274,17 @@ def test_precision_and_device() -> None:
     torch.testing.assert_close(meta.weight, exact)
 
 
+@pytest.mark.parametrize("n", [30, 150])
+def test_second_derivatives_under_autocast(n: int) -> None:
+    W, E = torch.randn(2, n, n, requires_grad=True)
+    parametrization = SpectralNorm(W)
+    expected = torch.autograd.functional.vhp(lambda W: (parametrization(W) * E).sum(), W, E)[1]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        (G,) = torch.autograd.grad((parametrization(W) * E).sum(), W, create_graph=True)
+        (received,) = torch.autograd.grad((G * E).sum(), W)
+    torch.testing.assert_close(received, expected, rtol=1e-3, atol=1e-4)
+
+
 def test_penalties_of_gradients() -> None:
     """A gradient in the input, differentiated in the weight, as in WGAN-GP."""
     layer, x = linear(), torch.ones(3, 5, dtype=torch.float64, requires_grad=True)

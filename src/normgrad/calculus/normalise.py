@@ -55,11 +55,11 @@ class Normalised(NamedTuple):
         if not seen(xp.all(valid)):
             size = xp.where(valid, xp.zeros_like(t) if size is None else size, float("nan"))
             t = xp.where(valid, t, 0.0)
-        if degree is not None and self.exponent is not None:
-            t = shift(t, -self.exponent)
+        if degree is None:
+            return self._replace(size=size), t
+        t = t if self.exponent is None else shift(t, -self.exponent)
         # beyond any norm the result is 0 for every step: a finite one spares inf - inf
-        most = xp.finfo(t.dtype).max / 4 if degree is None else 4.0 ** safe_exponent(t)
-        return self._replace(size=size), xp.minimum(t, xp.full_like(t, float(most)))
+        return self._replace(size=size), xp.minimum(t, xp.full_like(t, 4.0 ** safe_exponent(t)))
 
 
 def restore(X: Array, *factors: tuple[Normalised, int]) -> Array:

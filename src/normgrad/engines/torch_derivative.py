@@ -20,6 +20,7 @@ __all__ = [
     "NotDifferentiable",
     "bound_once",
     "derivative",
+    "in_full_precision",
     "mapped_first",
     "untraced",
     "with_outer_tangents",
@@ -33,10 +34,19 @@ def bound_once(function: type) -> type:
     return function
 
 
+def in_full_precision(f: Callable[..., Any], *arguments: Any) -> Any:
+    """Call f without autocast, which would lower the precision of the products in it."""
+    device = next((x.device.type for x in arguments if isinstance(x, torch.Tensor)), "cpu")
+    if device == "meta" or not torch.is_autocast_enabled(device):
+        return f(*arguments)
+    with torch.autocast(device, enabled=False):
+        return f(*arguments)
+
+
 @torch.compiler.disable
 def untraced(f: Callable[..., Any], *arguments: Any) -> Any:
     """Call f out of reach of the compiler, which else picks it up under torch.func transforms."""
-    return f(*arguments)
+    return in_full_precision(f, *arguments)
 
 
 def with_outer_tangents(f: Callable[..., Any], a: Any, *rest: Any) -> Any:

@@ -24,6 +24,7 @@ from normgrad.engines.torch_derivative import (
     Memory,
     bound_once,
     derivative,
+    in_full_precision,
     mapped_first,
     untraced,
     with_outer_tangents,
@@ -33,6 +34,9 @@ __all__ = ["linearize", "only_reverse", "value", "value_and_gradient"]
 
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
+
+_is_legacy_batched = torch._C._functorch.is_legacy_batchedtensor
+"""Whether it is one of ``torch.autograd.grad(..., is_grads_batched=True)``."""
 
 _keeps_graph = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)
 
@@ -45,7 +49,7 @@ def _is_graph_kept() -> bool:
 def _computed(rule: NormRule, x: Any) -> tuple[Any, Any]:
     """Return value and gradient; of a small tensor by NumPy, whose calls cost less."""
     if x.numel() > 256 or not x.is_cpu or type(x) not in _PLAIN or not rule.any_library:
-        return rule.value_and_gradient(x)
+        return in_full_precision(rule.value_and_gradient, x)
     x = x.detach()
     if x.is_conj() or x.is_neg():
         x = x.resolve_conj().resolve_neg()
@@ -174,7 +178,8 @@ class _Norm(torch.autograd.Function):
         value_bar = value_bar if G.ndim == 2 else value_bar[..., None, None]
         if not _is_graph_kept():
             ctx.G = None
-            if ctx.owned and not torch.is_grad_enabled() and only_reverse():
+            alone = ctx.owned and not _is_legacy_batched(value_bar)
+            if alone and not torch.is_grad_enabled() and only_reverse():
                 return G.mul_(value_bar), None  # nobody else has it: no other buffer
         if torch.is_grad_enabled():
             if ctx.memory is None:

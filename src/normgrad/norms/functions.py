@@ -86,11 +86,11 @@ class HuberNuclear(UnitarilyInvariantNorm):
         none = xp.zeros_like(s)
         curvature = Curvature(
             xp.where(s < edge, s * (self.mu / edge), s - t),
-            1 - below * (t / edge),
+            1 - below * (1 - self.mu / edge),
             lambda x, g: (
                 1
                 - clip_differences(x / each(edge[..., 0], x), lower, upper)
-                * each(step / edge[..., 0], x)[..., None]
+                * each(1 - self.mu / edge[..., 0], x)[..., None]
             ),
             none[..., None, :],
             none[..., :1],

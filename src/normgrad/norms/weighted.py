@@ -125,7 +125,7 @@ class WeightedNuclear(UnitarilyInvariantNorm):
         moved = xp.max(same * xp.abs(y - x)[..., None, :], axis=-1)
         rounding = 8 * s.shape[-1] * machine_epsilon(s) * xp.max(xp.abs(y), axis=-1, keepdims=True)
         alone = moved <= rounding
-        positive = (x > 0) | ((s == 0) & (taken == 0))
+        positive = (x > 0) | ((s == 0) & (taken == 0) & alone)
         kept = xp.astype(positive & alone, s.dtype)
         g = xp.where(positive, xp.where(alone, y, x), 0.0)
         # what is lost, exactly, as derivatives are differences of it

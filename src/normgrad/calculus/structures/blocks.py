@@ -81,8 +81,9 @@ class Blocks(Structure):
     def _chosen(self, A: BlockMatrix, blocks: list[Array]) -> list[Chosen]:
         """Return those blocks that may hold one of the leading singular values, or of their ties.
 
-        From the eigenvalues of ``B^H B``, half the cost of singular values; they are not so
-        accurate, so that some blocks more are taken.
+        Where k values are wanted, those whose norm is not less than the k-th largest of the
+        norms, which is no more than the k-th singular value. Norms are had from the eigenvalues
+        of ``B^H B``, at half the cost of singular values; of these the largest alone is accurate.
         """
         every: list[Chosen] = [None] * len(blocks)
         triplets = self.norm.triplets(min(A.shape[-2:]))
@@ -92,7 +93,7 @@ class Blocks(Structure):
         # (LAPACK takes no NaN)
         if not all(seen(namespace(B).all(namespace(B).isfinite(B))) for B in blocks):
             return every
-        values = [_rough_values(B, triplets) for B in blocks]
+        values = [_rough_norms(B) for B in blocks]
         s, tol = Merged(values, A.copies).s, tolerances_at(self.norm, A)
         least = (1 - _ROUGH) * s[..., triplets - 1] - 2 * tol.tie * s[..., 0]
         # (of a batch: those that any of its matrices needs; one at least of each shape)
@@ -204,12 +205,12 @@ def _leading_values(B: Array, triplets: int, tol: Tolerances) -> Array:
     return decompose(B, demand, lambda spectrum: spectrum.s[..., :k])
 
 
-def _rough_values(B: Array, triplets: int) -> Array:
-    """Return about the leading singular values of each block, so many as there are."""
+def _rough_norms(B: Array) -> Array:
+    """Return about the norm of each block, (..., b, 1)."""
     xp = namespace(B)
     M = B @ adjoint(B) if B.shape[-2] < B.shape[-1] else adjoint(B) @ B
-    theta = xp.linalg.eigvalsh(M)[..., -triplets:]
-    return xp.flip(xp.sqrt(xp.where(theta > 0, theta, 0.0)), axis=-1)
+    theta = xp.linalg.eigvalsh(M)[..., -1:]
+    return xp.sqrt(xp.where(theta > 0, theta, 0.0))
 
 
 def _taken(B: Array, chosen: Chosen) -> Array:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from normgrad.engines.torch_derivative import in_full_precision
 from normgrad.nn.torch.following import Triplet
 
 __all__ = ["divided"]
@@ -27,14 +28,17 @@ class _Divided(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, E: Tensor) -> Any:
-        W, u, v = ctx.saved_tensors
-        if torch.is_grad_enabled():
-            (W_bar,) = torch.autograd.grad(ctx.again(W), W, E, create_graph=True)
-        else:
-            inner = torch.vdot(W.reshape(-1), E.reshape(-1)).real  # <W, E>
-            u = u * (inner * (-ctx.factor / ctx.norm))
-            W_bar = torch.addr(E, u, v.conj(), beta=ctx.factor)
-        return W_bar, None, None, None
+        return in_full_precision(_derivative, ctx, E), None, None, None
+
+
+def _derivative(ctx: Any, E: Tensor) -> Tensor:
+    W, u, v = ctx.saved_tensors
+    if torch.is_grad_enabled():
+        (W_bar,) = torch.autograd.grad(ctx.again(W), W, E, create_graph=True)
+        return W_bar
+    inner = torch.vdot(W.reshape(-1), E.reshape(-1)).real  # <W, E>
+    u = u * (inner * (-ctx.factor / ctx.norm))
+    return torch.addr(E, u, v.conj(), beta=ctx.factor)
 
 
 _apply: Any = super(torch.autograd.Function, _Divided).apply

@@ -21,6 +21,10 @@ outside of V alone, with values up to ``theta_b``, so that s is low by
 
 which is what is compared with the tolerance: where singular values crowd, r must be smaller.
 
+Of a matrix that falls apart, into blocks without rows or columns in common, V may be
+orthogonal to what overtakes it, and r would not show it. Such a matrix, (m, n), has at least
+``m + n - 2`` zeros; with as many it is not followed.
+
 All vectors are rows, for which products with a contiguous matrix are fast.
 
 References
@@ -126,6 +130,8 @@ def follow(A: Tensor, vectors: Tensor, tol: float | None) -> tuple[Triplet | Non
     if A.shape[0] < A.shape[1]:
         triplet, vectors = follow(A.mH, vectors, tol)
         return _adjoint(triplet), vectors
+    if A.numel() - int(torch.count_nonzero(A)) >= sum(A.shape) - 2:
+        return None, vectors
     by, to, rounding = A.mT, A.conj(), _rounding(A)
     tol = 32 * torch.finfo(A.dtype).eps if tol is None else tol
     V, b = vectors, len(vectors)
@@ -169,7 +175,7 @@ def _triplet(A: Tensor, v: Tensor, y: Tensor, theta: list[float]) -> tuple[Tripl
     norm, size, residual = (torch.linalg.vector_norm(x).item() for x in (y, z, rest))
     if not finfo.tiny / finfo.eps**2 < size < finfo.max * finfo.eps**2:
         return None, math.inf
-    tie = 8 * math.sqrt(len(v)) * finfo.eps
+    tie = 8 * math.sqrt(max(A.shape)) * finfo.eps
     tied = len(theta) > 1 and theta[-2] >= level * (1 - tie) ** 2
     return Triplet(size / norm, y / norm, z / size, tied), residual / size
 

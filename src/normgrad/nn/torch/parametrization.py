@@ -42,8 +42,7 @@ class SpectralNorm(nn.Module):
     ----------
     vectors : (22, n) tensor or None
         Approximate singular vectors as rows, n the smaller side if that is more than 128: a buffer,
-        written, in place, by a forward pass in training mode. It speeds the norm up and does
-        not change it by more than `tol`.
+        written, in place, by a forward pass in training mode. It speeds the norm up.
 
     Examples
     --------
@@ -171,8 +170,9 @@ def spectral_norm(
         of order ``1 / grid**2`` at most.
     tol : float, optional
         For Linear and Embedding with both sides over 128, whose singular vectors are followed: the
-        relative error of the norm that is allowed, so that no norm is above ``bound (1 + tol)``;
-        by default 32 eps, 4e-6 in float32. It is estimated as
+        relative error of the norm that is allowed; by default 32 eps, 4e-6 in float32. It is
+        estimated, which holds unless what overtakes is next to orthogonal to all that is
+        followed, as
         ``r**2 / (2 (1 - (s_k / s_1)**2))``, by the residual ``r = |A^H u - s v| / s`` and the
         least of the k = 22 singular values that are followed: where singular values crowd, r has
         to be smaller. The gradient of the norm, ``u v^H``, has an error of about r, of order
@@ -206,16 +206,17 @@ def spectral_norm(
     `remove_parametrizations` work as always. Only a forward pass in training mode writes the
     buffer; in evaluation mode the same weight gives the same output, bit by bit. Under
     transforms of `torch.func`, forward mode and `torch.compile` the norm is computed afresh and
-    the buffer is only read. float16 and bfloat16 are computed in float32, also under autocast, and
+    the buffer is left alone. float16 and bfloat16 are computed in float32, also under autocast, and
     then rounded.
 
     Cost: for a matrix with a side of at most 128, some products of that size, and the norm is right
     to rounding. For a larger one, products with 22 vectors from the last time and with 10 of
     the results, their QR decomposition and an eigenvalue problem of size 32, as a rule once a
-    step. Where that does not converge, and for second derivatives, what `normgrad.spectral_norm`
-    costs. For a convolution that is computed anew each time, see `normgrad.Convolution2d`: with
-    zeros around the input it costs ten times as much as circularly, or as ``padding="circular"``;
-    those with strides, dilation, groups or other padding take products with the layer.
+    step. Where that does not converge, for a weight with ``m + n - 2`` zeros or more, which may
+    fall apart into blocks, and for second derivatives, what `normgrad.spectral_norm` costs. For
+    a convolution that is computed anew each time, see `normgrad.Convolution2d`: with zeros around
+    the input it costs ten times as much as circularly, or as ``padding="circular"``; those with
+    strides, dilation, groups or other padding take products with the layer.
 
     References
     ----------
