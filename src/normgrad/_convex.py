@@ -284,6 +284,9 @@ def _mapped(
 
 def _check_number(name: str, t: Any) -> None:
     if isinstance(t, (str, bytes, list, tuple, complex)) or t is None:
-        raise TypeError(f"{name} must be a nonnegative number or an array of them; got {t!r}")
+        raise TypeError(
+            f"{name} must be a nonnegative number, or an array of them of the library of the "
+            f"matrix, as np.array or torch.tensor make; got {type(t).__name__} {t!r}"
+        )
     if isinstance(t, (int, float)) and not t >= 0:
         raise ValueError(f"{name} must be a nonnegative number; got {t!r}")

@@ -141,3 +141,5 @@ def test_zeros(rng: Any) -> None:
     for huge in (1e305, 1.0, 1e-300):
         P = normgrad.prox(huge * rng.standard_normal((3, 4)), np.inf, SURROGATES[0])
         np.testing.assert_array_equal(P, 0)
+        P = normgrad.prox(normgrad.Diagonal(huge * np.array([3.0, -1, 0])), np.inf, SURROGATES[0])
+        np.testing.assert_array_equal(P.diagonal, 0)

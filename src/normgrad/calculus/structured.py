@@ -75,12 +75,12 @@ class Scaled(NamedTuple):
                 value = xp.where(xp.isfinite(row.size), value, row.size)
         return value
 
-    def with_step(self, t: Array) -> tuple["Scaled", Array]:
+    def with_step(self, t: Array, degree: int | None) -> tuple["Scaled", Array]:
         """Return this, and a proximal step per matrix scaled like A; see `Normalised`."""
         first, *rest = self.rows
         exponent = self.exponent
         whole = Normalised(None, None if isinstance(exponent, int) else exponent, first.size)
-        whole, t = whole.with_step(t)
+        whole, t = whole.with_step(t, degree)
         return Scaled((first._replace(size=whole.size), *rest)), t
 
     def restored(self, x: Array, embedding: Embedding) -> Array:

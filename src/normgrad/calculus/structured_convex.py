@@ -133,7 +133,7 @@ class _ByBlocks(MapOfStructure):
     def prox(self, x: Array, t: Array) -> Array:
         if is_empty(self.embedding, x):
             return namespace(x).zeros_like(x)
-        scaled, t = Scaled.of(self.embedding, x, self.rule.norm).with_step(t)
+        scaled, t = Scaled.of(self.embedding, x, self.rule.norm).with_step(t, self.rule.norm.degree)
         A = cast(BlockMatrix, scaled.matrix(self.embedding))
         spectra, merged, _, ((curvature, _), same) = self._mapped(A, t)
         P = self._lifted(A, spectra, merged.split(curvature.g), x)
@@ -144,7 +144,7 @@ class _ByBlocks(MapOfStructure):
     def derivative(self, x: Array, t: Array) -> tuple[Derivative, Array]:
         if is_empty(self.embedding, x):
             return ZeroDerivative(), namespace(x).zeros_like(x)
-        scaled, t = Scaled.of(self.embedding, x, self.rule.norm).with_step(t)
+        scaled, t = Scaled.of(self.embedding, x, self.rule.norm).with_step(t, self.rule.norm.degree)
         A = cast(BlockMatrix, scaled.matrix(self.embedding))
         spectra, merged, s, ((curvature, step), _) = self._mapped(A, t)
         state = BlockState.at(spectra, merged, s, curvature)
@@ -198,7 +198,7 @@ class FactoredMap(MapOfStructure):
     def prox(self, x: Array, t: Array) -> Array:
         if is_empty(self.embedding, x):
             return namespace(x).zeros_like(x)
-        scaled, t = Scaled.of(self.embedding, x, self.rule.norm).with_step(t)
+        scaled, t = Scaled.of(self.embedding, x, self.rule.norm).with_step(t, self.rule.norm.degree)
         A = scaled.matrix(self.embedding)
         spectrum = spectrum_of(A)
         (curvature, _), same = self.rule.map(_with_zeros(spectrum.s, A, self.rule.norm), t)

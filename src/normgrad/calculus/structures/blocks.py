@@ -38,6 +38,7 @@ __all__ = ["BlockState", "Blocks", "Merged", "factorized"]
 Chosen = list[int] | None
 """Which blocks of an array; None for all."""
 _ROUGH = 1e-3
+"""The error that norms may have by which blocks are chosen."""
 
 
 @final
@@ -59,8 +60,12 @@ class Blocks(Structure):
     def value(self, A: Matrix) -> Array:
         A = cast(BlockMatrix, A)
         blocks = A.blocks()
-        taken = [_taken(B, i) for B, i in zip(blocks, self._chosen(A, blocks), strict=True)]
-        return norm_of(self.norm, Merged(self._values(A, taken), A.copies).s, A)
+        tol, triplets = tolerances_at(self.norm, A), self.norm.triplets(min(A.shape[-2:]))
+        values = [
+            _leading_values(_taken(B, i), triplets, tol)
+            for B, i in zip(blocks, self._chosen(A, blocks), strict=True)
+        ]
+        return norm_of(self.norm, Merged(values, A.copies).s, A)
 
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
         A, tol = cast(BlockMatrix, A), tolerances_at(self.norm, A)
@@ -72,11 +77,6 @@ class Blocks(Structure):
         lifts = [spectrum.lift(part) for spectrum, part in zip(spectra, mu, strict=True)]
         G = [_placed(x, i, B) for x, i, B in zip(lifts, chosen, blocks, strict=True)]
         return norm_of(self.norm, merged.s, A), A.pull_blocks(G)
-
-    def _values(self, A: BlockMatrix, blocks: list[Array]) -> list[Array]:
-        """Return so many singular values of each block as the norm may depend on."""
-        tol, triplets = tolerances_at(self.norm, A), self.norm.triplets(min(A.shape[-2:]))
-        return [_leading_values(B, triplets, tol) for B in blocks]
 
     def _chosen(self, A: BlockMatrix, blocks: list[Array]) -> list[Chosen]:
         """Return those blocks that may hold one of the leading singular values, or of their ties.

@@ -71,12 +71,13 @@ class Triplet(NamedTuple):
 
 def start(A: Tensor) -> Tensor | None:
     """Return vectors to begin with; None for a matrix so small that none are followed."""
-    n = min(A.shape)
-    if n <= _SMALL:
+    if min(A.shape) <= _SMALL:
         return None
-    if A.is_meta:
-        return A.new_empty((_KEPT, n))
-    return _orthonormal(gaussian((_KEPT, n), A)).contiguous()
+    return A.new_empty((_KEPT, min(A.shape))) if A.is_meta else _afresh(A)
+
+
+def _afresh(A: Tensor) -> Tensor:
+    return _orthonormal(gaussian((_KEPT, min(A.shape)), A)).contiguous()
 
 
 def computed_triplet(A: Tensor) -> Triplet | None:
@@ -159,8 +160,7 @@ def follow(A: Tensor, vectors: Tensor, tol: float | None) -> tuple[Triplet | Non
         Q, Y = torch.cat((V, new)), torch.cat((Y, new @ by))
     else:
         return None, V
-    again = start(A)
-    return None, vectors if again is None else again
+    return None, _afresh(A)
 
 
 def _triplet(A: Tensor, v: Tensor, y: Tensor, theta: list[float]) -> tuple[Triplet | None, float]:

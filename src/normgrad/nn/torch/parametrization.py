@@ -9,6 +9,7 @@ from torch.nn.utils import parametrize
 
 import normgrad
 from normgrad._track import check_tolerance
+from normgrad.engines.torch_derivative import in_full_precision
 from normgrad.engines.torch_norm import only_reverse
 from normgrad.nn.scaling import Mode, check_scaling, scaled
 from normgrad.nn.torch.convolutions import CONVOLUTIONS, Geometry
@@ -89,12 +90,8 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the weight with its norm as it should be."""
-        device = "cpu" if weight.is_meta else weight.device.type
-        if torch.is_autocast_enabled(device):
-            with torch.autocast(device, enabled=False):
-                return self.forward(weight)
-        W = computed(weight)
-        return self._scaled(W).to(weight.dtype)
+        scaled_weight: Tensor = in_full_precision(self._scaled, computed(weight))
+        return scaled_weight.to(weight.dtype)
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         """Return the weight itself: one that has the norm already is assigned as it is."""
