@@ -12,7 +12,7 @@ from normgrad.arithmetic.control import (
     while_loop,
     window,
 )
-from normgrad.arithmetic.correlation import correlation, windows
+from normgrad.arithmetic.correlation import around, correlation, windows
 from normgrad.arithmetic.dtypes import COMPUTED_IN, EPSILON, NATIVE, dtype_name, half_of_value
 from normgrad.arithmetic.entries import (
     conj,
@@ -78,6 +78,7 @@ __all__ = [
     "Transforms",
     "absolute_sum",
     "adjoint",
+    "around",
     "branch",
     "column_norms",
     "conj",

@@ -17,6 +17,7 @@ import numpy as np
 from normgrad.arithmetic import (
     Array,
     adjoint,
+    around,
     conj,
     correlation,
     device,
@@ -107,46 +108,34 @@ class Convolution(BlockMatrix):
     # --- products ---
 
     def matmat(self, V: Array) -> Array:
-        x = self._seen(V, [(k - 1) // 2 for k in self.taps])
-        return correlation(x, self.parameters[0], len(self.grid))
+        return correlation(self._on_grid(V), self.parameters[0], self._rims, self._is_periodic)
 
     def rmatmat(self, U: Array) -> Array:
         # the shifts go back: the last tap is first
         xp, kernel, d = namespace(U), self.parameters[0], len(self.grid)
         kernel = xp.flip(xp.moveaxis(conj(kernel), -d - 2, -d - 1), axis=tuple(range(-d, 0)))
-        return correlation(self._seen(U, [k - 1 - (k - 1) // 2 for k in self.taps]), kernel, d)
+        rims = tuple((after, before) for before, after in self._rims)
+        return correlation(self._on_grid(U), kernel, rims, self._is_periodic)
 
-    def _seen(self, V: Array, before: list[int]) -> Array:
-        """Return V on the grid, (..., c, *sizes, k), with what the taps see around it."""
-        d = len(self.grid)
-        x = namespace(V).reshape(V, (*V.shape[:-2], -1, *self.grid, V.shape[-1]))
-        for axis, (size, taps, first) in enumerate(
-            zip(self.grid, self.taps, before, strict=True), start=-d - 1
-        ):
-            x = self._padded(x, axis, size, taps, first)
-        return x
+    def _on_grid(self, V: Array) -> Array:
+        """Return V as (..., c, *sizes, k)."""
+        return namespace(V).reshape(V, (*V.shape[:-2], -1, *self.grid, V.shape[-1]))
 
-    def _padded(self, x: Array, axis: int, size: int, taps: int, first: int) -> Array:
-        """Return x with `taps` - 1 more entries along an axis, `first` of them before."""
-        if taps == 1:
-            return x
-        xp = namespace(x)
-        at = np.arange(-first, size + taps - 1 - first)
-        if self.padding == "circular":
-            return xp.take(x, xp.asarray(at % size, device=device(x)), axis=axis)
-        shape = list(x.shape)
-        rims = []
-        for rim in (first, taps - 1 - first):
-            shape[axis] = rim
-            rims.append(xp.zeros(tuple(shape), dtype=x.dtype, device=device(x)))
-        return xp.concat([rims[0], x, rims[1]], axis=axis)
+    @property
+    def _rims(self) -> tuple[tuple[int, int], ...]:
+        """Return how far the taps see beyond the grid, before and after."""
+        return tuple(((k - 1) // 2, k - 1 - (k - 1) // 2) for k in self.taps)
+
+    @property
+    def _is_periodic(self) -> bool:
+        return self.padding == "circular"
 
     def pull(self, left: Array, right: Array) -> tuple[Array, ...]:
         # dK_t = sum_p left_p right_{p + t - before}^H
         kernel, xp = self.parameters[0], namespace(left)
         c_out, c_in = self.channels
         U = xp.reshape(left, (*left.shape[:-2], c_out, -1))
-        x = self._seen(right, [(k - 1) // 2 for k in self.taps])
+        x = around(self._on_grid(right), self._rims, self._is_periodic)
         parts = [U @ adjoint(seen) for _, seen in windows(x, self.taps)]
         parts = [xp.reshape(part, (*part.shape[:-1], c_in, -1)) for part in parts]
         G = parts[0] if len(parts) == 1 else xp.concat(parts, axis=-1)

@@ -1,6 +1,7 @@
-r"""A matrix divided by its norm, of which the largest singular triplet is known: one node.
+r"""A weight divided by its norm, of which the largest singular triplet is known: one node.
 
-With ``f = bound / ||W||`` and ``G = u v^H``, the gradient of the norm,
+With ``f = bound / ||W||``, and G the gradient of the norm: ``u v^H`` if W itself is the matrix,
+the mean of those if several are tied, and what that is in W if the matrix is A(W),
 
     d (f W) = f (E - W <G, E> / ||W||),    reverse:  f (E - G <W, E> / ||W||).
 """
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from normgrad.engines.torch_derivative import in_full_precision
+from normgrad.matrices import Matrix
 from normgrad.nn.torch.following import Triplet
 
 __all__ = ["divided"]
@@ -21,14 +23,16 @@ class _Divided(torch.autograd.Function):
     """(W) -> f W. What is differentiated again is `again`, a function of W for the same."""
 
     @staticmethod
-    def forward(ctx: Any, W: Tensor, triplet: Triplet, bound: float, again: Any) -> Tensor:
-        ctx.norm, ctx.factor, ctx.again = triplet.s, bound / triplet.s, again
+    def forward(
+        ctx: Any, W: Tensor, triplet: Triplet, bound: float, matrix: Any, again: Any
+    ) -> Tensor:
+        ctx.norm, ctx.factor, ctx.matrix, ctx.again = triplet.s, bound / triplet.s, matrix, again
         ctx.save_for_backward(W, triplet.u, triplet.v)
         return W * ctx.factor
 
     @staticmethod
     def backward(ctx: Any, E: Tensor) -> Any:
-        return in_full_precision(_derivative, ctx, E), None, None, None
+        return in_full_precision(_derivative, ctx, E), None, None, None, None
 
 
 def _derivative(ctx: Any, E: Tensor) -> Tensor:
@@ -37,19 +41,36 @@ def _derivative(ctx: Any, E: Tensor) -> Tensor:
         (W_bar,) = torch.autograd.grad(ctx.again(W), W, E, create_graph=True)
         return W_bar
     inner = torch.vdot(W.reshape(-1), E.reshape(-1)).real  # <W, E>
-    u = u * (inner * (-ctx.factor / ctx.norm))
-    return torch.addr(E, u, v.conj(), beta=ctx.factor)
+    share = inner * (-ctx.factor / ctx.norm)
+    if ctx.matrix is None:
+        return torch.addmm(E, u.mT * (share / len(u)), v.conj(), beta=ctx.factor)
+    return torch.add(E * ctx.factor, _gradient(ctx.matrix, W, u, v) * share)
+
+
+def _gradient(matrix: Callable[[Tensor], Matrix], W: Tensor, u: Tensor, v: Tensor) -> Tensor:
+    """Return the gradient in W of the mean of ``Re u^H A(W) v``, which is that of the norm."""
+    with torch.enable_grad():
+        W = W.detach().requires_grad_()
+        s = (u.conj() * matrix(W).matmat(v.mT).mT).sum().real / len(u)
+        (G,) = torch.autograd.grad(s, W)
+    return G
 
 
 _apply: Any = super(torch.autograd.Function, _Divided).apply
 """``_Divided.apply`` without its checks for transforms."""
 
 
-def divided(W: Tensor, triplet: Triplet, bound: float, again: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return ``W bound / s``, differentiable, for the largest triplet ``W v = s u``.
+def divided(
+    W: Tensor,
+    triplet: Triplet,
+    bound: float,
+    matrix: Callable[[Tensor], Matrix] | None,
+    again: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """Return ``W bound / s``, differentiable, for the largest triplet ``A v = s u``.
 
-    Where no transform of torch.func and no forward mode is on. `again` is the same as a
-    differentiable function of W, used for second derivatives.
+    A is W, or ``matrix(W)``. No transform of torch.func and no forward mode may be on. `again` is
+    the same as a differentiable function of W, used for second derivatives.
     """
-    result: Tensor = _apply(W, triplet, bound, again)
+    result: Tensor = _apply(W, triplet, bound, matrix, again)
     return result

@@ -21,9 +21,15 @@ outside of V alone, with values up to ``theta_b``, so that s is low by
 
 which is what is compared with the tolerance: where singular values crowd, r must be smaller.
 
-Of a matrix that falls apart, into blocks without rows or columns in common, V may be
-orthogonal to what overtakes it, and r would not show it. Such a matrix, (m, n), has at least
-``m + n - 2`` zeros; with as many it is not followed.
+Where A can fall apart, V may be orthogonal to what overtakes it, and r would not show it: blocks
+without rows or columns in common, waves of other frequencies. There a random vector x, less its
+part in V, tells: with the Chebyshev polynomial that is at most 1 on ``[0, theta_b]``,
+
+    y = T_k(2 M / theta_b - 1) x,    T_k(2 theta_1 / theta_b - 1) = 1.65 sqrt(n) / miss,
+
+is next to an eigenvector if any outside of V has an eigenvalue over theta_1, unless x has
+less than the share `miss` of what is usual of it. If ``|A y|^2 / |y|^2`` is not far below theta_1,
+y is one more row of K. An array, (m, n), can fall apart only if it has ``m + n - 2`` zeros.
 
 All vectors are rows, for which products with a contiguous matrix are fast.
 
@@ -31,19 +37,24 @@ References
 ----------
 C. Musco, C. Musco, Randomized block Krylov methods for stronger and faster approximate singular
 value decomposition, NeurIPS 2015. B. N. Parlett, The symmetric eigenvalue problem, SIAM 1998,
-theorem 11.7.1 (the error of a Ritz value by its residual and a gap).
+theorem 11.7.1 (the error of a Ritz value by its residual and a gap). J. Kuczynski, H. Wozniakowski,
+Estimating the largest eigenvalue by the power and Lanczos algorithms with a random start, SIAM
+J. Matrix Anal. Appl. 13 (1992) (what a random vector has of another one).
 """
 
 import functools
 import math
-from typing import NamedTuple
+import sys
+from collections.abc import Callable
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from normgrad.arithmetic import gaussian
+from normgrad.matrices import Matrix
 
-__all__ = ["Triplet", "computed_triplet", "follow", "start"]
+__all__ = ["Products", "Triplet", "computed_triplet", "follow", "start"]
 
 _SMALL = 128
 """Up to so many columns nothing is followed."""
@@ -55,60 +66,98 @@ _FIRST, _SECOND = 6, 4
 _CONJUGATE = 4
 _PASSES = 25
 """With more a factorization afresh costs less."""
+_MISS, _LONGEST = 1e-3, 64
+"""The chance that a random vector shows nothing of what overtakes; the largest degree for it."""
+_ROOM = 2**22
+"""So many numbers may be kept."""
 
 
 class Triplet(NamedTuple):
-    """``A v = s u``, and whether another singular value counts as s, as `normgrad.Spectral` has it.
-
-    s is a number, u and v are vectors.
-    """
+    """``A v = s u``: s is a number, u (t, m) and v (t, n) are rows, more than one if s is tied."""
 
     s: float
     u: Tensor
     v: Tensor
-    tied: bool
 
 
-def start(A: Tensor) -> Tensor | None:
-    """Return vectors to begin with; None for a matrix so small that none are followed."""
-    if min(A.shape) <= _SMALL:
+class Products(NamedTuple):
+    """A matrix A by what it does to rows: ``x -> A x``, and ``y -> A^H y``.
+
+    `model` is a tensor like its entries.
+    """
+
+    forth: Callable[[Tensor], Tensor]
+    back: Callable[[Tensor], Tensor]
+    shape: tuple[int, int]
+    model: Tensor
+    splits: Callable[[], bool]
+    """Whether it can fall apart."""
+
+    @classmethod
+    def of_array(cls, A: Tensor) -> Self:
+        m, n = A.shape
+        transposed, conjugate = A.mT, A.conj()
+
+        def splits() -> bool:
+            return A.numel() - int(torch.count_nonzero(A)) >= m + n - 2
+
+        return cls(lambda X: X @ transposed, lambda Y: Y @ conjugate, (m, n), A, splits)
+
+    @classmethod
+    def of_matrix(cls, A: Matrix) -> Self:
+        def by_rows(product: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+            return lambda X: product(X.mT).mT
+
+        m, n = A.shape
+        return cls(by_rows(A.matmat), by_rows(A.rmatmat), (m, n), A.model, lambda: True)
+
+    @property
+    def adjoint(self) -> Self:
+        return self._replace(forth=self.back, back=self.forth, shape=self.shape[::-1])
+
+
+def start(A: Products) -> Tensor | None:
+    """Return vectors to begin with; None for a matrix of which none are followed."""
+    n = min(A.shape)
+    if n <= _SMALL or _KEPT * n > _ROOM:
         return None
-    return A.new_empty((_KEPT, min(A.shape))) if A.is_meta else _afresh(A)
+    return A.model.new_empty((_KEPT, n)) if A.model.is_meta else _afresh(A)
 
 
-def _afresh(A: Tensor) -> Tensor:
-    return _orthonormal(gaussian((_KEPT, min(A.shape)), A)).contiguous()
+def _afresh(A: Products) -> Tensor:
+    return _orthonormal(gaussian((_KEPT, min(A.shape)), A.model)).contiguous()
 
 
 def computed_triplet(A: Tensor) -> Triplet | None:
     """Return the largest triplet of a small matrix; None if that is better left to an SVD."""
     if A.shape[0] < A.shape[1]:
         return _adjoint(computed_triplet(A.mH))
-    M = A.mH @ A
+    M, products = A.mH @ A, Products.of_array(A)
     try:
         if len(M) >= _POWERS_FROM:
             Q = _dominant(M)
-            Y = A @ Q
-            theta, X = torch.linalg.eigh(Y.mH @ Y)
-            found, r = _triplet(A, Q @ X[:, -1], Y @ X[:, -1], theta[-2:].tolist())
-            if r <= _rounding(A):
-                return found
+            Y = products.forth(Q)
+            theta, X = _ritz(Y, _DOMINANT)
+            triplet, r = _leading(products, theta, X @ Q, X @ Y)
+            if r <= _rounding(products) and len(triplet.v) < _DOMINANT:
+                return triplet
         theta, X = torch.linalg.eigh(M)
     except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
         return None
-    found, r = _triplet(A, X[:, -1], A @ X[:, -1], theta[-2:].tolist())
-    return found if r <= _rounding(A) else None
+    V = X.mT
+    triplet, r = _leading(products, theta, V, products.forth(V))
+    return triplet if r <= _rounding(products) else None
 
 
 def _dominant(M: Tensor) -> Tensor:
-    """Return orthonormal columns, which have the leading eigenvectors of M in their span.
+    """Return orthonormal rows, which have the leading eigenvectors of M in their span.
 
     With 64 or 256 as the power all but rounding is gone of eigenvalues under 3/4 or so of the
     largest.
     """
     for power in (8, 8) if torch.finfo(M.dtype).bits == 32 else (8, 8, 4):  # (none underflows)
         M = torch.linalg.matrix_power(M / torch.linalg.vector_norm(M), power)
-    return torch.linalg.qr(M @ _random(len(M), M.dtype, M.device)).Q
+    return torch.linalg.qr(M @ _random(len(M), M.dtype, M.device)).Q.mT
 
 
 @functools.cache
@@ -116,12 +165,13 @@ def _random(n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return gaussian((n, _DOMINANT), torch.empty((), dtype=dtype, device=device))
 
 
-def follow(A: Tensor, vectors: Tensor, tol: float | None) -> tuple[Triplet | None, Tensor]:
+def follow(A: Products, vectors: Tensor, tol: float | None) -> tuple[Triplet | None, Tensor]:
     """Return the largest triplet, or None if it is not found, and vectors to go on from.
 
     Parameters
     ----------
-    A : (m, n) tensor
+    A : Products
+        Of an (m, n) matrix.
     vectors : (k, min(m, n)) tensor
         Of the last time.
     tol : float, optional
@@ -129,60 +179,105 @@ def follow(A: Tensor, vectors: Tensor, tol: float | None) -> tuple[Triplet | Non
         to be at rounding level.
     """
     if A.shape[0] < A.shape[1]:
-        triplet, vectors = follow(A.mH, vectors, tol)
+        triplet, vectors = follow(A.adjoint, vectors, tol)
         return _adjoint(triplet), vectors
-    if A.numel() - int(torch.count_nonzero(A)) >= sum(A.shape) - 2:
-        return None, vectors
-    by, to, rounding = A.mT, A.conj(), _rounding(A)
-    tol = 32 * torch.finfo(A.dtype).eps if tol is None else tol
-    V, b = vectors, len(vectors)
+    by, to, rounding = A.forth, A.back, _rounding(A)
+    tol = 32 * torch.finfo(vectors.dtype).eps if tol is None else tol
+    V, (b, n) = vectors, vectors.shape
 
     def powers(first: Tensor) -> tuple[Tensor, Tensor]:
-        return first, (first[-_SECOND:] @ by) @ to
+        return first, to(by(first[-_SECOND:]))
 
-    Q = _orthonormal(torch.cat((V, *powers((V[-_FIRST:] @ by) @ to))))
-    Y = Q @ by
+    Q = _orthonormal(torch.cat((V, *powers(to(by(V[-_FIRST:]))))))
+    Y = by(Q)
     for _ in range(_PASSES):
         try:
-            values, X = torch.linalg.eigh(Y.conj() @ Y.mT)  # ascending, as V is
+            theta, X = _ritz(Y, b)
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
             break
-        X, theta = X.mT[-b:], values[-b:].tolist()
         V, Y = X @ Q, X @ Y
-        triplet, r = _triplet(A, V[-1], Y[-1], theta)
-        if triplet is None:
+        triplet, r = _leading(A, theta, V, Y)
+        if r == math.inf:
             break
-        if r <= rounding or r * r <= 2 * tol * (1 - theta[0] / theta[-1]):
-            return triplet, V
-        new = torch.cat((*powers(Y[-_FIRST:] @ to), X[-_CONJUGATE:, b:] @ Q[b:]))
+        low, high = theta[0].item(), theta[-1].item()
+        if r <= rounding or r * r <= 2 * tol * (1 - low / high):
+            if len(triplet.v) == b:
+                return None, V
+            if not A.splits():
+                return triplet, V
+            degree = _degree(n, max(low, high / 4), high)
+            if degree > _LONGEST:
+                return None, V
+            new = _overlooked(A, V, max(low, high / 4), high, degree)
+            if new is None:
+                return triplet, V
+        else:
+            new = torch.cat((*powers(to(Y[-_FIRST:])), X[-_CONJUGATE:, b:] @ Q[b:]))
         for _ in range(2):
             new = _orthonormal(new - (new @ V.mH) @ V)
-        Q, Y = torch.cat((V, new)), torch.cat((Y, new @ by))
+        Q, Y = torch.cat((V, new)), torch.cat((Y, by(new)))
     else:
         return None, V
     return None, _afresh(A)
 
 
-def _triplet(A: Tensor, v: Tensor, y: Tensor, theta: list[float]) -> tuple[Triplet | None, float]:
-    """Return the triplet of ``y = A v``, and its residual, relative to s.
+def _ritz(Y: Tensor, b: int) -> tuple[Tensor, Tensor]:
+    """Return the b largest Ritz values, ascending, and X, whose rows make of Q their vectors.
 
-    After half a power step: ``z = A^H y`` takes the place of v. None where squares of s and of its
-    rounding errors over- or underflow.
+    Of ``A^H A``, from ``Y = A Q``.
     """
-    finfo, level = torch.finfo(v.dtype), theta[-1]
-    z = A.mH @ y
-    rest = torch.sub(z, v, alpha=level)
-    norm, size, residual = (torch.linalg.vector_norm(x).item() for x in (y, z, rest))
-    if not finfo.tiny / finfo.eps**2 < size < finfo.max * finfo.eps**2:
-        return None, math.inf
+    theta, X = torch.linalg.eigh(Y.conj() @ Y.mT)
+    return theta[-b:], X.mT[-b:]
+
+
+def _degree(n: int, low: float, high: float) -> int:
+    """Return the k with ``T_k(2 high / low - 1) = 1.65 sqrt(n) / miss``."""
+    growth = math.acosh(2 * high / low - 1)
+    return math.ceil(math.acosh(1.65 * math.sqrt(n) / _MISS) / growth) if growth else sys.maxsize
+
+
+def _overlooked(A: Products, V: Tensor, low: float, high: float, degree: int) -> Tensor | None:
+    """Return the row y if there is much of the largest eigenvalues in it, else None."""
+
+    def outside(x: Tensor) -> Tensor:
+        return x - (x @ V.mH) @ V
+
+    # T_0 = 1, T_1(z) = z, T_(k+1)(z) = 2 z T_k(z) - T_(k-1)(z), for z = 2 M / low - 1
+    seed = hash(high) % 2**32  # so that it is another vector each time
+    x = outside(gaussian((1, V.shape[1]), V, seed))
+    y = torch.sub(A.back(A.forth(x)), x, alpha=low / 2) * (2 / low)
+    for _ in range(degree - 1):
+        last = y
+        y = torch.sub(A.back(A.forth(y)), y, alpha=low / 2).mul_(4 / low).sub_(x)
+        x = last
+    y = outside(y)
+    y = y / torch.linalg.vector_norm(y)
+    known = torch.linalg.vector_norm(A.forth(y)).item() ** 2 < (low + high) / 2
+    return None if known else y
+
+
+def _leading(A: Products, theta: Tensor, V: Tensor, Y: Tensor) -> tuple[Triplet, float]:
+    """Return the leading triplets of ``Y = A V``, and their residual, relative to s.
+
+    After half a power step: ``z = A^H y`` takes the place of v. The residual is infinite where
+    squares of s and of its rounding errors over- or underflow.
+    """
+    values, finfo = theta.tolist(), torch.finfo(V.dtype)
     tie = 8 * math.sqrt(max(A.shape)) * finfo.eps
-    tied = len(theta) > 1 and theta[-2] >= level * (1 - tie) ** 2
-    return Triplet(size / norm, y / norm, z / size, tied), residual / size
+    t = sum(value >= values[-1] * (1 - tie) ** 2 for value in values) or 1
+    v, y = V[-t:], Y[-t:]
+    z = A.back(y)
+    rest = torch.linalg.vector_norm(torch.addcmul(z, v, theta[-t:, None], value=-1)).item()
+    norms, sizes = (torch.linalg.vector_norm(x, dim=1, keepdim=True) for x in (y, z))
+    norm, size = norms[-1].item(), sizes[-1].item()
+    small = not finfo.tiny / finfo.eps**2 < size < finfo.max * finfo.eps**2
+    triplet = Triplet(size / norm if norm else 0.0, y / norms, z / sizes)
+    return triplet, math.inf if small else rest / size
 
 
-def _rounding(A: Tensor) -> float:
+def _rounding(A: Products) -> float:
     """Return the residual that rounding alone may leave."""
-    return 8 * math.sqrt(min(A.shape)) * torch.finfo(A.dtype).eps
+    return 8 * math.sqrt(min(A.shape)) * torch.finfo(A.model.dtype).eps
 
 
 def _adjoint(triplet: Triplet | None) -> Triplet | None:

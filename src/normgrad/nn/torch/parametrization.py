@@ -14,7 +14,7 @@ from normgrad.engines.torch_norm import only_reverse
 from normgrad.nn.scaling import Mode, check_scaling, scaled
 from normgrad.nn.torch.convolutions import CONVOLUTIONS, Geometry
 from normgrad.nn.torch.division import divided
-from normgrad.nn.torch.following import Triplet, computed_triplet, follow, start
+from normgrad.nn.torch.following import Products, Triplet, computed_triplet, follow, start
 
 __all__ = ["SpectralNorm", "computed", "spectral_norm"]
 
@@ -69,22 +69,22 @@ class SpectralNorm(nn.Module):
         check_scaling(bound, mode)
         check_tolerance(tol)
         self.bound, self.mode, self.matrix, self.tol = float(bound), mode, matrix, tol
-        vectors = None
-        if matrix is None:
-            if weight.ndim != 2 or 0 in weight.shape:
-                raise ValueError(
-                    f"expected a nonempty matrix; got a weight of shape {tuple(weight.shape)}. "
-                    "Give `matrix`, which makes a normgrad.Matrix of it"
-                )
-            with torch.no_grad():
-                W = computed(weight)
-                vectors = start(W)
-                if vectors is not None and not W.is_meta:
-                    vectors = follow(W, vectors, 0.0)[1]
-        elif tol is not None:
+        if matrix is None and (weight.ndim != 2 or 0 in weight.shape):
             raise ValueError(
-                "tol is for matrices that are followed from step to step; the norm of a structured "
-                "matrix is computed anew each time, so leave tol out"
+                f"expected a nonempty matrix; got a weight of shape {tuple(weight.shape)}. "
+                "Give `matrix`, which makes a normgrad.Matrix of it"
+            )
+        vectors = None
+        with torch.no_grad():
+            A = self._products(computed(weight))
+            if A is not None:
+                vectors = start(A)
+                if vectors is not None and not vectors.is_meta:
+                    vectors = follow(A, vectors, 0.0)[1]
+        if tol is not None and A is None:
+            raise ValueError(
+                "tol is for matrices that are followed from step to step; the norm of this "
+                "one is computed anew each time, so leave tol out"
             )
         self.register_buffer("vectors", vectors)
 
@@ -103,21 +103,29 @@ class SpectralNorm(nn.Module):
     def _scaled(self, W: Tensor) -> Tensor:
         """Return the weight scaled, by a triplet of its own, where nothing is traced."""
         symbolic = torch.compiler.is_compiling() or W.is_meta
-        if symbolic or self.matrix is not None or not only_reverse():
+        anew = self.matrix is not None and self.vectors is None
+        if symbolic or anew or not only_reverse():
             return self._afresh(W)
-        differentiated = W.requires_grad and torch.is_grad_enabled()
         with torch.no_grad():
             triplet = self._triplet(W.detach())
-        if triplet is None or (differentiated and triplet.tied):
+        if triplet is None:
             return self._afresh(W)
         if self.mode == "cap" and triplet.s <= self.bound:
             return W.clone()
-        return divided(W, triplet, self.bound, self._afresh)
+        return divided(W, triplet, self.bound, self.matrix, self._afresh)
 
-    def _triplet(self, A: Tensor) -> Triplet | None:
+    def _products(self, W: Tensor) -> Products | None:
+        """Return the products that a matrix is followed by, or None for other structures."""
+        if self.matrix is None:
+            return Products.of_array(W)
+        A = self.matrix(W)
+        return Products.of_matrix(A) if normgrad.explain(A, 2).factorization == "lanczos" else None
+
+    def _triplet(self, W: Tensor) -> Triplet | None:
         if self.vectors is None:
-            return computed_triplet(A)
-        triplet, vectors = follow(A, self.vectors.to(A.dtype), self.tol)
+            return computed_triplet(W)
+        A = Products.of_array(W) if self.matrix is None else Products.of_matrix(self.matrix(W))
+        triplet, vectors = follow(A, self.vectors.to(W.dtype), self.tol)
         if self.training:
             self.vectors.copy_(vectors)
         return triplet
