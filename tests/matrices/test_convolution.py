@@ -42,6 +42,7 @@ GEOMETRIES = [
     ((4, 6), (2, 4)),
     ((5, 5), (1, 1)),
     ((6, 4), (1, 5)),
+    ((5, 3), (3, 1)),
     ((3, 4), (4, 5)),
     ((1, 4), (1, 3)),
     ((7,), (3,)),
@@ -121,6 +122,22 @@ def test_only_blocks_with_leading_values_are_factorized(
     exact, G = normgrad.value_and_grad(A.dense(), ord)
     assert float(value) == pytest.approx(float(exact), rel=1e-14)
     np.testing.assert_allclose(gradient.kernel, A.pull_dense(G)[0], atol=1e-13)
+
+
+@pytest.mark.parametrize("taps", [(1, 3), (4, 1), (1, 1)])
+@pytest.mark.parametrize("ord", [2, normgrad.KyFan(3), normgrad.KyFan(13)], ids=str)
+def test_an_axis_with_one_tap_ties_all_singular_values(taps: Any, ord: Any, rng: Any) -> None:
+    """Also where there are too many to be found by products, or to form the array."""
+    kernel = normal(rng, 3, 2, *taps)
+    A = make(kernel, (12, 10), "zeros")
+    value, gradient = normgrad.value_and_grad(A, ord)
+    exact, G = normgrad.value_and_grad(A.dense(), ord)
+    assert float(value) == pytest.approx(float(exact), rel=1e-12)
+    assert float(normgrad.matrix_norm(A, ord)) == pytest.approx(float(value), rel=1e-13)
+    np.testing.assert_allclose(gradient.kernel, A.pull_dense(G)[0], atol=1e-10)
+    large = make(kernel, (300, 200), "zeros")
+    assert float(value) <= float(normgrad.matrix_norm(large, ord)) * (1 + 1e-12)
+    assert normgrad.explain(large, ord).factorization in ("lanczos", "blocks")
 
 
 def test_all_blocks_are_tied(rng: Any) -> None:

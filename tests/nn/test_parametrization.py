@@ -304,6 +304,15 @@ def test_a_matrix_of_ones_own() -> None:
     """A structured weight, by its map to a normgrad.Matrix."""
     W = torch.tensor([3.0, -4.0])
     torch.testing.assert_close(SpectralNorm(W, matrix=normgrad.Diagonal)(W), W / 4)
+    for n in (4, 150):  # or to an array
+        W = torch.randn(n, 3, n)
+        W.requires_grad_()
+        C = torch.randn_like(W)
+        received = SpectralNorm(W, matrix=lambda W: W.flatten(1))(W)
+        expected = W / normgrad.spectral_norm(W.flatten(1))
+        torch.testing.assert_close(received, expected)
+        (G,), (exact,) = (torch.autograd.grad((x * C).sum(), W) for x in (received, expected))
+        torch.testing.assert_close(G, exact, rtol=0, atol=2e-3 * float(exact.abs().max()))
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 import copy
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from normgrad.nn.torch import spectral_norm
-from tests.nn.layers import norm_of
+from tests.nn.layers import matrix_of, norm_of
 
 CONVOLUTIONS = [
     (nn.Conv2d, {"kernel_size": 3, "padding": 1}, (5, 6)),
@@ -25,6 +26,21 @@ CONVOLUTIONS = [
     (nn.ConvTranspose2d, {"kernel_size": 3, "padding": 1}, (4, 5)),
     (nn.ConvTranspose2d, {"kernel_size": 3, "stride": 2, "output_padding": 1}, (3, 4)),
     (nn.ConvTranspose1d, {"kernel_size": 4}, (6,)),
+    # windows that do not overlap, along one axis or along all
+    (nn.Conv2d, {"kernel_size": 1}, (5, 6)),
+    (nn.Conv2d, {"kernel_size": 1, "stride": 2, "groups": 2, "padding": 1}, (5, 6)),
+    (nn.Conv2d, {"kernel_size": 2, "stride": 2}, (5, 6)),
+    (nn.Conv2d, {"kernel_size": 2, "stride": 3, "padding": 1}, (3, 3)),
+    (nn.Conv2d, {"kernel_size": 2, "stride": 3, "padding": 1}, (4, 4)),
+    (nn.Conv2d, {"kernel_size": 2, "stride": 2, "padding": 1, "padding_mode": "circular"}, (4, 4)),
+    (nn.Conv2d, {"kernel_size": (1, 3), "padding": (0, 1)}, (5, 6)),
+    (nn.Conv2d, {"kernel_size": (3, 2), "padding": (1, 1), "stride": (1, 2)}, (5, 6)),
+    (nn.Conv1d, {"kernel_size": 2, "dilation": 2, "stride": 3}, (9,)),
+    (nn.ConvTranspose2d, {"kernel_size": 2, "stride": 2}, (3, 4)),
+    (nn.ConvTranspose2d, {"kernel_size": (2, 3), "stride": (2, 1), "groups": 2}, (3, 4)),
+    (nn.ConvTranspose1d, {"kernel_size": 2, "stride": 3, "padding": 1}, (3,)),
+    (nn.ConvTranspose1d, {"kernel_size": 2, "stride": 3, "padding": 1}, (2,)),
+    (nn.ConvTranspose1d, {"kernel_size": 3, "stride": 3, "padding": 2}, (2,)),
 ]
 
 
@@ -68,3 +84,43 @@ def test_half_precision_convolutions() -> None:
     low = spectral_norm(layer.bfloat16(), grid=(5, 5))
     low.weight.sum().backward()
     torch.testing.assert_close(low.weight.float(), exact, atol=1e-2, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "grid"),
+    [
+        ({"padding": 1}, (9, 8)),
+        ({"padding": 1, "stride": 2}, (13, 12)),
+        ({"padding": 1, "padding_mode": "reflect"}, (9, 8)),
+        ({"padding": (0, 1), "kernel_size": (1, 3)}, (4, 60)),
+    ],
+    ids=str,
+)
+def test_training_keeps_the_bound(options: Any, grid: Any, monkeypatch: Any) -> None:
+    """Followed from step to step, never afresh: the norm, and the gradient through it."""
+    torch.manual_seed(0)
+    layer = nn.Conv2d(4, 5, **{"kernel_size": 3} | options)
+    spectral_norm(layer, grid=grid)
+    parametrization: Any = layer.parametrizations.weight[0]
+    again = copy.deepcopy(parametrization)
+    weight = layer.parametrizations.weight.original
+    optimizer = torch.optim.Adam([weight], lr=1e-2)
+    C = torch.randn_like(weight)
+    for _ in range(25):
+        W = weight.detach().double().requires_grad_()
+        (G,) = torch.autograd.grad((again._afresh(W) * C.double()).sum(), W)
+        s = np.linalg.svd(matrix_of(layer, 4, *grid), compute_uv=False)
+        assert s[0] == pytest.approx(1, rel=1e-5)
+        monkeypatch.setattr(parametrization, "_afresh", None)
+        optimizer.zero_grad()
+        (layer.weight * C).sum().backward()
+        gap = 1 - s[s < s[0] * (1 - 1e-6)][0] / s[0]  # (the tied are copies)
+        error = (weight.grad - G).abs().max() / G.abs().max()
+        assert error <= 1e-5 / gap or gap < 1e-4
+        optimizer.step()
+    monkeypatch.undo()
+    layer.eval()
+    fresh = spectral_norm(nn.Conv2d(4, 5, **{"kernel_size": 3} | options), grid=grid).eval()
+    fresh.load_state_dict(layer.state_dict())
+    for _ in range(2):
+        assert torch.equal(fresh.weight, layer.weight)

@@ -167,6 +167,14 @@ class Matrix(ABC):
                 f"its parameters together, needs its method {method}"
             )
 
+    def without_copies(self) -> tuple["Matrix", int]:
+        """Return a matrix of which each singular value is so many times one of A, and how many.
+
+        It has the parameters of A, and the triplets of A are copies of its own, with the same
+        `pull` each.
+        """
+        return self, 1
+
     def given(self) -> Any:
         """Return this matrix in the form in which its user works with it."""
         return self

@@ -9,7 +9,7 @@ where x outside of the grid is zero, or goes on periodically.
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -155,63 +155,77 @@ class Convolution(BlockMatrix):
             kernel = _along(kernel, meet, axis)
         return (kernel,)
 
+    # --- along axes with one tap: the same at each point ---
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        """Return the grid, shrunk to a point along axes with one tap."""
+        return tuple(1 if k == 1 else n for n, k in zip(self.grid, self.taps, strict=True))
+
+    def without_copies(self) -> tuple["Convolution", int]:
+        return (
+            self.build(self.parameters, (self._sizes, self.padding)),
+            math.prod(self.grid) // math.prod(self._sizes),
+        )
+
     # --- periodic: block diagonal in the basis of waves ---
 
     @property
     def block_shapes(self) -> list[tuple[int, int, int]]:
-        if self.padding != "circular":
+        if self.padding != "circular" and math.prod(self.taps) > 1:
             return []
         p, q = self.channels
-        points = math.prod(self.grid[:-1])
+        points = math.prod(self._sizes[:-1])
         return [(points * len(part), p, q) for part in self._frequencies()]
 
     @property
     def copies(self) -> tuple[int, ...]:
-        return (1, 2)[: len(self._frequencies())]
+        copies = self.without_copies()[1]
+        return (copies, 2 * copies)[: len(self._frequencies())]
 
     def _frequencies(self) -> list[range]:
         """Return those of the last axis, grouped; in the second group, f stands for -f too.
 
         (A real kernel has ``B_-f = conj(B_f)``.)
         """
-        size = self.grid[-1]
+        size = self._sizes[-1]
         if is_complex(self.parameters[0]) or size <= 2:
             return [range(size)]
         alone = range(0, size, size // 2) if size % 2 == 0 else range(1)
         return [alone, range(1, (size + 1) // 2)]
 
-    def _waves(self) -> list[Any]:
-        """Return ``exp(2 pi i f (t - before) / size)``, (taps, frequencies), for each axis."""
-        frequencies = [np.arange(size) for size in self.grid]
+    def _waves(self) -> Iterator[tuple[int, Any]]:
+        """Yield axes, and for each ``exp(2 pi i f (t - before) / size)``, (taps, frequencies)."""
+        frequencies = [np.arange(size) for size in self._sizes]
         frequencies[-1] = np.concatenate([np.asarray(part) for part in self._frequencies()])
-        waves = []
-        for size, taps, f in zip(self.grid, self.taps, frequencies, strict=True):
-            t = np.arange(taps) - (taps - 1) // 2
-            waves.append(np.exp(2j * np.pi / size * (t[:, None] * f % size)))
-        return waves
+        for axis, f in enumerate(frequencies, start=-len(self.grid)):
+            if self.taps[axis] > 1:
+                t = np.arange(self.taps[axis]) - (self.taps[axis] - 1) // 2
+                size = self.grid[axis]
+                yield axis, np.exp(2j * np.pi / size * (t[:, None] * f % size))
 
     def blocks(self) -> list[Array]:
         # B_f = sum_t K_t exp(2 pi i f (t - before) / size)
         B, d = self.parameters[0], len(self.grid)
         xp = namespace(B)
-        for axis, waves in enumerate(self._waves(), start=-d):
+        for axis, waves in self._waves():
             B = _along(B, waves, axis)
         groups, start = [], 0
         for count, p, q in self.block_shapes:
-            width = count // math.prod(self.grid[:-1])
+            width = count // math.prod(self._sizes[:-1])
             part = xp.reshape(B[..., start : start + width], (*B.shape[: -d - 2], p, q, count))
             groups.append(in_order(xp.moveaxis(part, -1, -3)))
             start += width
         return groups
 
     def pull_blocks(self, blocks: list[Array]) -> tuple[Array, ...]:
-        points, parts = self.grid[:-1], []
+        points, parts = self._sizes[:-1], []
         xp = namespace(blocks[0])
         for B, copies in zip(blocks, self.copies, strict=True):
             part = xp.moveaxis(copies * B, -3, -1)
             parts.append(xp.reshape(part, (*part.shape[:-1], *points, -1)))
         G = parts[0] if len(parts) == 1 else xp.concat(parts, axis=-1)
-        for axis, waves in enumerate(self._waves(), start=-len(self.grid)):
+        for axis, waves in self._waves():
             G = _along(G, waves.conj().T, axis)
         return (like_parameter(G, self.parameters[0]),)
 

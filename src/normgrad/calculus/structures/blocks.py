@@ -160,7 +160,8 @@ class Merged:
         xp = namespace(s[0])
         self._shapes, self._copies = [x.shape for x in s], copies
         flat = [xp.reshape(x, (*x.shape[:-2], -1)) for x in s]
-        flat = [x for x, times in zip(flat, copies, strict=True) for _ in range(times)]
+        one = (1,) * (flat[0].ndim - 1)
+        flat = [xp.tile(x, (*one, times)) for x, times in zip(flat, copies, strict=True)]
         joined = xp.concat(flat, axis=-1)
         self._order = xp.argsort(joined, axis=-1, descending=True)
         self.s = xp.take_along_axis(joined, self._order, axis=-1)

@@ -5,11 +5,19 @@ from typing import Any, ClassVar, NoReturn, final
 
 import numpy as np
 
-from normgrad.arithmetic import Array, branch, is_traced, namespace
+from normgrad.arithmetic import Array, adjoint, branch, is_traced, namespace
 from normgrad.calculus.structures.base import Parts, Structure, tolerances_at
 from normgrad.calculus.structures.entire import Entire
 from normgrad.calculus.tolerances import snap_to_zero
-from normgrad.factorizations import Demand, Outcome, Verdict, leading_triplets
+from normgrad.factorizations import (
+    Columns,
+    Demand,
+    Outcome,
+    Spectrum,
+    Verdict,
+    leading_triplets,
+    thin_svd,
+)
 from normgrad.matrices import Matrix
 from normgrad.norms import Norm, UnitarilyInvariantNorm
 
@@ -43,15 +51,15 @@ class ByProducts(Structure):
         outcome = self._triplets(A)
         if outcome is None:
             return Entire(self.norm).value(A)
-        value = self.norm.value(outcome.spectrum.s)
+        value = self._factors(A, outcome)[1]
         return self._where_it_holds(A, outcome, value, lambda entire: entire.value(A))
 
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
         outcome = self._triplets(A)
         if outcome is None:
             return Entire(self.norm).value_and_gradient(A)
-        value, left, right = self._factors(A, outcome)
-        found = value, A.pull(left, right)
+        one, value, left, right = self._factors(A, outcome)
+        found = value, one.pull(left, right)
         both: tuple[Array, Parts] = self._where_it_holds(
             A, outcome, found, lambda entire: entire.value_and_gradient(A)
         )
@@ -62,18 +70,25 @@ class ByProducts(Structure):
 
         None if they are not had and A can be formed.
         """
+        if A.without_copies()[1] > 1:
+            return None
         outcome = self._triplets(A)
         if outcome is None:
             return None
-        value, left, right = self._factors(A, outcome)
+        _, value, left, right = self._factors(A, outcome)
         if is_traced(outcome.holds):
             value, left = (_nan_unless(outcome.holds, x) for x in (value, left))
         return value, left, right
 
-    def _factors(self, A: Matrix, outcome: Outcome) -> tuple[Array, Array, Array]:
+    def _factors(self, A: Matrix, outcome: Outcome) -> tuple[Matrix, Array, Array, Array]:
+        """Return A without copies, the norm of A, and ``left right^H`` for the gradient."""
+        one, copies = A.without_copies()
         tol, spectrum = tolerances_at(self.norm, A), outcome.spectrum
-        mu = self.norm.slope(snap_to_zero(spectrum.s, tol), tol.tie)
-        return self.norm.value(spectrum.s), spectrum.u.scaled(mu), spectrum.v.q
+        xp = namespace(spectrum.s)
+        s = xp.repeat(spectrum.s, copies) if copies > 1 else spectrum.s
+        mu = self.norm.slope(snap_to_zero(s, tol), tol.tie)
+        mu = xp.sum(xp.reshape(mu, (-1, copies)), axis=-1)
+        return one, self.norm.value(s), spectrum.u.scaled(mu), spectrum.v.q
 
     def _where_it_holds(
         self, A: Matrix, outcome: Outcome, found: Any, general: Callable[[Entire], Any]
@@ -92,16 +107,24 @@ class ByProducts(Structure):
         return _nan_unless(outcome.holds, found)
 
     def _triplets(self, A: Matrix) -> Outcome | None:
-        """Return the leading triplets, or None if they are not had and A can be formed."""
+        """Return leading triplets of A without copies, or None if A has to be formed for them."""
         tol = tolerances_at(self.norm, A)
-        demand = Demand(self.norm.triplets(min(A.shape)), tol.tie, tol.rank)
-        outcome = leading_triplets(A, demand)
-        if outcome.holds is not False:
-            return outcome
+        one, copies = A.without_copies()
+        k = min(one.shape)
+        demand = Demand(min(-(-self.norm.triplets(min(A.shape)) // copies), k), tol.tie, tol.rank)
+        reason = f"with {k} singular values a dense factorization is as quick"
+        if copies == 1 or k >= _SMALLEST:
+            outcome = leading_triplets(one, demand)
+            if outcome.holds is not False:
+                return outcome
+            reason = outcome.reason
+        if copies > 1 and Entire.verdict(one, self.norm).accepted:
+            U, s, Vh = thin_svd(one.dense())
+            return Outcome(Spectrum(Columns(U), s, Columns(adjoint(Vh))), True, reason)
         if Entire.verdict(A, self.norm).accepted:
             return None
         raise np.linalg.LinAlgError(
-            f"the {self.norm} of a {type(A).__name__} of shape {A.shape}: {outcome.reason}. "
+            f"the {self.norm} of a {type(A).__name__} of shape {A.shape}: {reason}. "
             "Its leading singular values are too close to each other for products with "
             "vectors, and it is too large to be formed as an array"
         )

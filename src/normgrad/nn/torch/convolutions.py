@@ -2,14 +2,14 @@
 
 import math
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from normgrad import Convolution1d, Convolution2d, Matrix, Operator
+from normgrad import BlockDiagonal, Convolution1d, Convolution2d, Matrix, Operator
 
 __all__ = ["CONVOLUTIONS", "Enlarged", "Geometry"]
 
@@ -107,6 +107,56 @@ class Geometry:
             return _MATRICES[len(self.grid)](weight, self.grid, self.mode)
         shape = math.prod(self.output), self.channels * math.prod(self.grid)
         return Operator(self, shape, (weight,))
+
+    def smallest(self, weight: Tensor) -> Tensor | Matrix:
+        """Return a matrix of the same spectral norm, without copies of singular values.
+
+        Along axes where windows do not overlap, the layer does the same in each; those that reach
+        over the rim are parts of one that does not.
+        """
+        of, alone = self, [self._is_alone(axis) for axis in range(len(self.grid))]
+        if all(alone):
+            if self.groups == 1:
+                return weight.flatten(1)
+            return BlockDiagonal(weight.reshape(self.groups, -1, math.prod(weight.shape[1:])))
+        for axis, single in enumerate(alone):
+            of = of._with_one_window(axis) if single else of
+        return of.matrix(weight)
+
+    def _is_alone(self, axis: int) -> bool:
+        """Whether windows along an axis do not overlap, and one of them is without a rim."""
+        extent, stride, before, after = self._window(axis)
+        size = self.output[axis + 1] if self.transposed else self.grid[axis]
+        if extent > stride or (self.mode != "zeros" and before + after > 0):
+            return False
+        return -(-before // stride) * stride - before + extent <= size
+
+    def _window(self, axis: int) -> tuple[int, int, int, int]:
+        """Return how far a window reaches, the stride, and the rims on both sides."""
+        extent = self.dilation[axis] * (self.weight_shape[axis + 2] - 1) + 1
+        if self.transposed:
+            rims = self.padding[axis], self.padding[axis]
+        else:
+            first = 2 * (len(self.grid) - 1 - axis)
+            rims = self.rims[first], self.rims[first + 1]
+        return extent, self.stride[axis], *rims
+
+    def _with_one_window(self, axis: int) -> "Geometry":
+        """Return the layer with one window along an axis."""
+
+        def at(values: tuple[int, ...], new: int) -> tuple[int, ...]:
+            return (*values[:axis], new, *values[axis + 1 :])
+
+        rims, first = list(self.rims), 2 * (len(self.grid) - 1 - axis)
+        rims[first : first + 2] = 0, 0
+        return replace(
+            self,
+            grid=at(self.grid, 1 if self.transposed else self._window(axis)[0]),
+            rims=tuple(rims),
+            padding=at(self.padding, 0),
+            output_padding=at(self.output_padding, 0),
+            stride=at(self.stride, 1),
+        )
 
     def enlarged(self) -> "Enlarged":
         """Return a larger circular convolution, of which this one is a part.

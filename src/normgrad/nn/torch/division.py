@@ -41,19 +41,15 @@ def _derivative(ctx: Any, E: Tensor) -> Tensor:
         (W_bar,) = torch.autograd.grad(ctx.again(W), W, E, create_graph=True)
         return W_bar
     inner = torch.vdot(W.reshape(-1), E.reshape(-1)).real  # <W, E>
-    share = inner * (-ctx.factor / ctx.norm)
-    if ctx.matrix is None:
-        return torch.addmm(E, u.mT * (share / len(u)), v.conj(), beta=ctx.factor)
-    return torch.add(E * ctx.factor, _gradient(ctx.matrix, W, u, v) * share)
-
-
-def _gradient(matrix: Callable[[Tensor], Matrix], W: Tensor, u: Tensor, v: Tensor) -> Tensor:
-    """Return the gradient in W of the mean of ``Re u^H A(W) v``, which is that of the norm."""
+    share = inner * (-ctx.factor / (ctx.norm * len(u)))
     with torch.enable_grad():
-        W = W.detach().requires_grad_()
-        s = (u.conj() * matrix(W).matmat(v.mT).mT).sum().real / len(u)
-        (G,) = torch.autograd.grad(s, W)
-    return G
+        theta = W.detach().requires_grad_()
+        A = ctx.matrix(theta)
+        if A is theta:
+            return torch.addmm(E, u.mT * share, v.conj(), beta=ctx.factor)
+        s = (u.conj() * (A @ v.mT).mT).sum().real  # whose gradient is that of the norm
+        (G,) = torch.autograd.grad(s, theta)
+    return torch.add(E * ctx.factor, G * share)
 
 
 _apply: Any = super(torch.autograd.Function, _Divided).apply
@@ -64,12 +60,12 @@ def divided(
     W: Tensor,
     triplet: Triplet,
     bound: float,
-    matrix: Callable[[Tensor], Matrix] | None,
+    matrix: Callable[[Tensor], Tensor | Matrix],
     again: Callable[[Tensor], Tensor],
 ) -> Tensor:
     """Return ``W bound / s``, differentiable, for the largest triplet ``A v = s u``.
 
-    A is W, or ``matrix(W)``. No transform of torch.func and no forward mode may be on. `again` is
+    A is ``matrix(W)``. No transform of torch.func and no forward mode may be on. `again` is
     the same as a differentiable function of W, used for second derivatives.
     """
     result: Tensor = _apply(W, triplet, bound, matrix, again)

@@ -104,7 +104,10 @@ class Products(NamedTuple):
         return cls(lambda X: X @ transposed, lambda Y: Y @ conjugate, (m, n), A, splits)
 
     @classmethod
-    def of_matrix(cls, A: Matrix) -> Self:
+    def of(cls, A: Tensor | Matrix) -> Self:
+        if isinstance(A, Tensor):
+            return cls.of_array(A)
+
         def by_rows(product: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
             return lambda X: product(X.mT).mT
 

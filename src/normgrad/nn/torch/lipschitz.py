@@ -58,7 +58,7 @@ def _convolution(layer: _Layer) -> _Bound:
     if channels != m.in_channels:
         raise ValueError(f"{layer.name} takes {m.in_channels} channels; got shape {layer.shape}")
     geometry = Geometry.of(m, tuple(grid))
-    return normgrad.spectral_norm(geometry.matrix(computed(m.weight))), geometry.output
+    return normgrad.spectral_norm(geometry.smallest(computed(m.weight))), geometry.output
 
 
 def _batch_norm(layer: _Layer) -> _Bound:

@@ -35,9 +35,10 @@ class SpectralNorm(nn.Module):
     bound : float
     mode : {"normalise", "cap"}
     matrix : callable, optional
-        From the weight, of any shape, to the `normgrad.Matrix` whose norm is meant.
+        From the weight, of any shape, to the matrix whose norm is meant, a tensor or a
+        `normgrad.Matrix`: linear, as the weight is divided by that norm.
     tol : float, optional
-        As for `spectral_norm`; only without `matrix`.
+        As for `spectral_norm`.
 
     Attributes
     ----------
@@ -62,7 +63,7 @@ class SpectralNorm(nn.Module):
         *,
         bound: float = 1.0,
         mode: Mode = "normalise",
-        matrix: Callable[[Tensor], normgrad.Matrix] | None = None,
+        matrix: Callable[[Tensor], Tensor | normgrad.Matrix] | None = None,
         tol: float | None = None,
     ) -> None:
         super().__init__()
@@ -74,14 +75,13 @@ class SpectralNorm(nn.Module):
                 f"expected a nonempty matrix; got a weight of shape {tuple(weight.shape)}. "
                 "Give `matrix`, which makes a normgrad.Matrix of it"
             )
-        vectors = None
         with torch.no_grad():
-            A = self._products(computed(weight))
-            if A is not None:
-                vectors = start(A)
-                if vectors is not None and not vectors.is_meta:
-                    vectors = follow(A, vectors, 0.0)[1]
-        if tol is not None and A is None:
+            A = self._matrix(computed(weight))
+            is_followed = isinstance(A, Tensor) or normgrad.explain(A, 2).factorization == "lanczos"
+            vectors = start(Products.of(A)) if is_followed else None
+            if vectors is not None and not vectors.is_meta:
+                vectors = follow(Products.of(A), vectors, 0.0)[1]
+        if tol is not None and not is_followed:
             raise ValueError(
                 "tol is for matrices that are followed from step to step; the norm of this "
                 "one is computed anew each time, so leave tol out"
@@ -103,8 +103,7 @@ class SpectralNorm(nn.Module):
     def _scaled(self, W: Tensor) -> Tensor:
         """Return the weight scaled, by a triplet of its own, where nothing is traced."""
         symbolic = torch.compiler.is_compiling() or W.is_meta
-        anew = self.matrix is not None and self.vectors is None
-        if symbolic or anew or not only_reverse():
+        if symbolic or not only_reverse():
             return self._afresh(W)
         with torch.no_grad():
             triplet = self._triplet(W.detach())
@@ -112,26 +111,22 @@ class SpectralNorm(nn.Module):
             return self._afresh(W)
         if self.mode == "cap" and triplet.s <= self.bound:
             return W.clone()
-        return divided(W, triplet, self.bound, self.matrix, self._afresh)
+        return divided(W, triplet, self.bound, self._matrix, self._afresh)
 
-    def _products(self, W: Tensor) -> Products | None:
-        """Return the products that a matrix is followed by, or None for other structures."""
-        if self.matrix is None:
-            return Products.of_array(W)
-        A = self.matrix(W)
-        return Products.of_matrix(A) if normgrad.explain(A, 2).factorization == "lanczos" else None
+    def _matrix(self, W: Tensor) -> Tensor | normgrad.Matrix:
+        return W if self.matrix is None else self.matrix(W)
 
     def _triplet(self, W: Tensor) -> Triplet | None:
+        A = self._matrix(W)
         if self.vectors is None:
-            return computed_triplet(W)
-        A = Products.of_array(W) if self.matrix is None else Products.of_matrix(self.matrix(W))
-        triplet, vectors = follow(A, self.vectors.to(W.dtype), self.tol)
+            return computed_triplet(A) if isinstance(A, Tensor) else None
+        triplet, vectors = follow(Products.of(A), self.vectors.to(W.dtype), self.tol)
         if self.training:
             self.vectors.copy_(vectors)
         return triplet
 
     def _afresh(self, W: Tensor) -> Tensor:
-        norm: Any = normgrad.spectral_norm(W if self.matrix is None else self.matrix(W))
+        norm: Any = normgrad.spectral_norm(self._matrix(W))
         return scaled(W, norm, self.bound, self.mode)
 
 
@@ -259,7 +254,7 @@ def spectral_norm(
                 f"padding={padding!r} is not known: None takes the norm of the layer with the "
                 "padding that it has, 'circular' an upper bound of it"
             )
-        matrix = geometry.matrix if padding is None else geometry.enlarged()
+        matrix = geometry.smallest if padding is None else geometry.enlarged()
     elif isinstance(module, (nn.Linear, nn.Embedding)) and name == "weight":
         if grid is not None or padding is not None:
             raise ValueError(

@@ -110,7 +110,7 @@ def _penalty(module: nn.Module, ord: Any, grid: Any, skip: Iterable[str]) -> Ten
     for name, layer, weight in _weights(module, skip):
         W: Any = computed(weight)
         if isinstance(layer, CONVOLUTIONS):
-            W = _matrix(name, layer, W, grid if grids is None else grids.get(name))
+            W = _matrix(name, layer, W, ord, grid if grids is None else grids.get(name))
         total = total.to(weight.device) + normgrad.matrix_norm(W, ord)
     return total
 
@@ -152,7 +152,7 @@ def _tensors(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     return found
 
 
-def _matrix(name: str, layer: nn.Module, weight: Tensor, grid: Any) -> Any:
+def _matrix(name: str, layer: nn.Module, weight: Tensor, ord: Any, grid: Any) -> Any:
     """Return the matrix of a convolution, as it was chosen."""
     if grid is None:
         raise ValueError(
@@ -165,4 +165,5 @@ def _matrix(name: str, layer: nn.Module, weight: Tensor, grid: Any) -> Any:
             raise ValueError(f"grid={grid!r} is not known; valid: 'reshape', (H, W), or a dict")
         transposed = Geometry.of(layer, (1,) * (weight.ndim - 2)).transposed
         return (weight.movedim(1, 0) if transposed else weight).flatten(1)
-    return Geometry.of(layer, grid).matrix(weight)
+    geometry = Geometry.of(layer, grid)
+    return geometry.smallest(weight) if ord == 2 else geometry.matrix(weight)
