@@ -1,9 +1,10 @@
 """What a matrix is: an embedding of its parameters, one file for each type."""
 
-from normgrad.matrices.base import Embedding, Matrix
+from normgrad.matrices.base import Matrix
 from normgrad.matrices.blocks import BlockDiagonal, BlockMatrix, Diagonal
 from normgrad.matrices.convolution import Convolution, Convolution1d, Convolution2d
 from normgrad.matrices.dense import Dense
+from normgrad.matrices.embedding import Embedding
 from normgrad.matrices.fixed import Fixed
 from normgrad.matrices.foreign import as_matrix
 from normgrad.matrices.hermitian import PSD, Hermitian, HermitianMatrix
