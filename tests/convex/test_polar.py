@@ -81,5 +81,8 @@ def test_derivative(method: str) -> None:
     np.testing.assert_allclose(
         jax.jit(lambda x, e: jax.jvp(f, (x,), (e,))[1])(A, E), expected, atol=1e-8
     )
+    product = normgrad.Kronecker(np.eye(2), np.eye(2))
+    with pytest.raises(TypeError, match=r"polar factor of a Kronecker.*as an array, x.dense\(\)"):
+        normgrad.polar(product)
     with pytest.raises(ValueError, match="not known"):
         normgrad.polar(A, "newton")

@@ -116,6 +116,10 @@ def test_lipschitz_bound(rng: Any) -> None:
 
 
 def test_wrong_use() -> None:
+    f: Any
+    for f in (spectral_normalise, lipschitz_bound):
+        with pytest.raises(TypeError, match=r"dict with the keys \['w'\]. Pass its arrays"):
+            f({"w": jnp.eye(2)})
     with pytest.raises(ValueError, match="mode='clip'"):
         spectral_normalise(jnp.eye(2), mode="clip")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="bound"):

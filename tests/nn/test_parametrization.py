@@ -333,12 +333,21 @@ def test_a_matrix_of_ones_own() -> None:
         (nn.Conv2d(2, 3, 3), {"grid": 4}, ValueError, r"\(H, W\), positive integers; got 4"),
         (nn.Conv1d(2, 3, 3), {"grid": 4, "tol": 0.1}, ValueError, "leave tol out"),
         (nn.Conv1d(2, 3, 3), {"grid": 4, "padding": "same"}, ValueError, "'same' is not known"),
+        (nn.Conv2d(2, 3, 7), {"grid": (4, 9)}, ValueError, r"\(4, 9\) is not a size.*Kernel size"),
     ],
 )
 def test_wrong_use(layer: Any, options: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         spectral_norm(layer, **options)
     assert not parametrize.is_parametrized(layer)
+
+
+def test_a_weight_has_one_spectral_norm() -> None:
+    layer = spectral_norm(nn.Linear(2, 3))
+    with pytest.raises(ValueError, match=r"has a spectral norm already.*remove_parametrizations"):
+        spectral_norm(layer, bound=2.0)
+    parametrize.remove_parametrizations(layer, "weight")
+    assert numpy_norm(spectral_norm(layer, bound=2.0).weight) == pytest.approx(2, rel=1e-6)
 
 
 def test_layers_without_a_shape() -> None:

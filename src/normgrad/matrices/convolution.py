@@ -261,6 +261,9 @@ class Convolution2d(Convolution):
     [1]_, of which a real kernel needs half. A norm costs their SVDs; the spectral and Ky Fan
     norms need only the vectors of those blocks that hold the leading singular values.
 
+    Along an axis with one tap A is the same at each point, so that one point will do, of
+    singular values with as many copies as there are.
+
     Zeros: the spectral and Ky Fan norms take products with A, of ``c_out c_in kh kw H W``
     operations each; the Frobenius norm takes one pass over the kernel; the other norms, and all
     second derivatives but that of the Frobenius norm, need the array A, which is limited to

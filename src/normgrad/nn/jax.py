@@ -3,7 +3,7 @@
 The models of equinox are pytrees, and so are the parameters of flax; neither is imported.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -61,6 +61,7 @@ def spectral_normalise(
     True
     """
     check_scaling(bound, mode)
+    _check_leaf(w, "spectral_normalise takes one matrix and its state")
     w = jnp.asarray(w)
     W = w.astype(jnp.float32) if w.dtype in (jnp.float16, jnp.bfloat16) else w
     if state is not None:
@@ -91,6 +92,14 @@ def _gradient(W: jax.Array, G: jax.Array) -> jax.Array:
 def _gradient_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
     # dG = D(E)
     return _gradient(*primals), normgrad.hvp(primals[0], tangents[0], 2)
+
+
+def _check_leaf(x: Any, usage: str) -> None:
+    """Raise TypeError for parameters as a whole."""
+    if isinstance(x, Mapping):
+        raise TypeError(
+            f"{usage}; got a {type(x).__name__} with the keys {list(x)}. Pass its arrays"
+        )
 
 
 def penalty(
@@ -170,6 +179,7 @@ def lipschitz_bound(matrices: Iterable[Any], factor: float = 1.0) -> jax.Array:
     >>> round(float(normgrad.nn.jax.lipschitz_bound([kernel, 3 * jnp.eye(4)])), 4)
     12.0
     """
+    _check_leaf(matrices, "lipschitz_bound takes an iterable of the layers' matrices")
     total = jnp.asarray(float(factor))
     for A in matrices:
         norm = normgrad.spectral_norm(A)

@@ -91,7 +91,7 @@ class Blocks(Structure):
         if largest == 1 or 4 * triplets > count:
             return every
         # (LAPACK takes no NaN)
-        if not all(seen(namespace(B).all(namespace(B).isfinite(B))) for B in blocks):
+        if not all(seen(namespace(p).all(namespace(p).isfinite(p))) for p in A.parameters):
             return every
         values = [_rough_norms(B) for B in blocks]
         s, tol = Merged(values, A.copies).s, tolerances_at(self.norm, A)

@@ -11,11 +11,11 @@ from torch.nn import functional
 
 from normgrad import BlockDiagonal, Convolution1d, Convolution2d, Matrix, Operator
 
-__all__ = ["CONVOLUTIONS", "Enlarged", "Geometry"]
+__all__ = ["CONVOLUTIONS", "TRANSPOSED", "Enlarged", "Geometry"]
 
 _PLAIN = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
-CONVOLUTIONS = (*_PLAIN, *_TRANSPOSED)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+CONVOLUTIONS = (*_PLAIN, *TRANSPOSED)
 
 _FORTH = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 _BACK = {
@@ -48,8 +48,8 @@ class Geometry:
         """Return the geometry of a layer on inputs of a size, (L,), (H, W) or (D, H, W)."""
         m: Any = module
         axes = len(m.kernel_size)
-        transposed = isinstance(module, _TRANSPOSED)
-        return cls(
+        transposed = isinstance(module, TRANSPOSED)
+        of = cls(
             grid=_checked(grid, axes, module),
             weight_shape=tuple(m.weight.shape),
             channels=m.in_channels,
@@ -62,6 +62,13 @@ class Geometry:
             dilation=m.dilation,
             groups=m.groups,
         )
+        try:
+            of.output  # noqa: B018
+        except RuntimeError as error:
+            raise ValueError(
+                f"grid = {of.grid} is not a size of inputs that a {module} takes: {error}"
+            ) from error
+        return of
 
     def __call__(self, v: Tensor, weight: Tensor) -> Tensor:
         """Return what the layer makes of an input, flattened."""

@@ -43,8 +43,8 @@ class SpectralNorm(nn.Module):
     Attributes
     ----------
     vectors : (22, n) tensor or None
-        Approximate singular vectors as rows, n the smaller side if that is more than 128: a buffer,
-        written, in place, by a forward pass in training mode. It speeds the norm up.
+        Approximate singular vectors as rows, n the smaller side of the matrix, if that is followed:
+        a buffer, written, in place, by a forward pass in training mode. It speeds the norm up.
 
     Examples
     --------
@@ -169,10 +169,8 @@ def spectral_norm(
         vectors, but small eigenvalue problems by Fourier transform, and is too large by a share
         of order ``1 / grid**2`` at most.
     tol : float, optional
-        For Linear and Embedding with both sides over 128, whose singular vectors are followed: the
-        relative error of the norm that is allowed; by default 32 eps, 4e-6 in float32. It is
-        estimated, which holds unless what overtakes is next to orthogonal to all that is
-        followed, as
+        For what is followed from step to step (see below): the relative error of the norm that is
+        allowed; by default 32 eps, 4e-6 in float32. It is estimated, as
         ``r**2 / (2 (1 - (s_k / s_1)**2))``, by the residual ``r = |A^H u - s v| / s`` and the
         least of the k = 22 singular values that are followed: where singular values crowd, r has
         to be smaller. The gradient of the norm, ``u v^H``, has an error of about r, of order
@@ -197,7 +195,7 @@ def spectral_norm(
     Differentiable to second order in the weight, through the norm: with G the gradient of the
     norm, the derivative of ``W / ||W||`` in the direction E is ``(E - W <G, E> / ||W||) / ||W||``.
     Where the largest singular value is multiple, G is the subgradient of least norm, for matrices
-    that are followed as soon as the second vector has converged too. W = 0 stays 0, with the
+    that are followed as soon as the other vectors have converged too. W = 0 stays 0, with the
     derivative of ``bound W``, so that descent leaves it; at the kink of "cap" the derivative is
     the identity.
 
@@ -210,13 +208,18 @@ def spectral_norm(
     then rounded.
 
     Cost: for a matrix with a side of at most 128, some products of that size, and the norm is right
-    to rounding. For a larger one, products with 22 vectors from the last time and with 10 of
-    the results, their QR decomposition and an eigenvalue problem of size 32, as a rule once a
-    step. Where that does not converge, for a weight with ``m + n - 2`` zeros or more, which may
-    fall apart into blocks, and for second derivatives, what `normgrad.spectral_norm` costs. For
-    a convolution that is computed anew each time, see `normgrad.Convolution2d`: with zeros around
-    the input it costs ten times as much as circularly, or as ``padding="circular"``; those with
-    strides, dilation, groups or other padding take products with the layer.
+    to rounding. A larger one, and a convolution with zeros around its input or with strides,
+    dilation, groups or another padding, is *followed*: products with 22 vectors from the last time
+    and with 10 of the results, their QR decomposition and an eigenvalue problem of size 32, as
+    a rule once a step. What overtakes all that is followed is seen by those products, unless
+    it is next to orthogonal to them. In a convolution, and in a weight with ``m + n - 2`` zeros or
+    more, which may fall apart into blocks, it can be; there some 20 products with a random
+    vector look for it at each step, with a probability of 1e-3 to miss it. The vectors take 22
+    times the memory of one input or output of the layer, and are not kept beyond 2**22 numbers.
+    Where that does not converge, and for second derivatives, it costs what
+    `normgrad.spectral_norm` costs. So it always does for a circular convolution, see
+    `normgrad.Convolution2d`. Where windows do not overlap, as those of a kernel 1 x 1, the
+    matrix is the kernel.
 
     References
     ----------
@@ -245,6 +248,12 @@ def spectral_norm(
         raise ValueError(
             f"the {type(module).__name__} does not know its shape yet; pass an input through it "
             "first"
+        )
+    given = getattr(module, "parametrizations", {})
+    if name in given and any(isinstance(p, SpectralNorm) for p in given[name]):
+        raise ValueError(
+            f"the {name} of this {type(module).__name__} has a spectral norm already; take that "
+            f"off first: torch.nn.utils.parametrize.remove_parametrizations(module, {name!r})"
         )
     matrix = None
     if isinstance(module, CONVOLUTIONS) and name == "weight":

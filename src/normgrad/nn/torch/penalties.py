@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import normgrad
-from normgrad.nn.torch.convolutions import CONVOLUTIONS, Geometry
+from normgrad.nn.torch.convolutions import CONVOLUTIONS, TRANSPOSED, Geometry
 from normgrad.nn.torch.parametrization import computed
 
 __all__ = ["nuclear_penalty", "spectral_penalty"]
@@ -163,7 +163,6 @@ def _matrix(name: str, layer: nn.Module, weight: Tensor, ord: Any, grid: Any) ->
     if isinstance(grid, str):
         if grid != "reshape":
             raise ValueError(f"grid={grid!r} is not known; valid: 'reshape', (H, W), or a dict")
-        transposed = Geometry.of(layer, (1,) * (weight.ndim - 2)).transposed
-        return (weight.movedim(1, 0) if transposed else weight).flatten(1)
+        return (weight.movedim(1, 0) if isinstance(layer, TRANSPOSED) else weight).flatten(1)
     geometry = Geometry.of(layer, grid)
     return geometry.smallest(weight) if ord == 2 else geometry.matrix(weight)
