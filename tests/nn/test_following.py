@@ -158,6 +158,34 @@ def test_a_matrix_that_falls_apart(overlooked: bool, monkeypatch: Any) -> None:
     assert all(rights) == overlooked
 
 
+@pytest.mark.parametrize("factor", [1.1, 1.3, 2.0, 30.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_overtakes_by_far_is_not_lost_to_overflow(factor: float, dtype: Any) -> None:
+    """Where the leading values crowd the polynomial is of high degree, and large beyond them."""
+    s = torch.cat([torch.linspace(0.994, 1, 22), torch.linspace(0.1, 0.98, 150)]).to(dtype)
+    vectors = torch.eye(172, dtype=dtype)[:22]
+    for _ in range(2):
+        vectors = found(torch.diag(s), vectors)[2]
+    s[100] = factor
+    triplet, _, after = found(torch.diag(s), vectors)
+    triplet = found(torch.diag(s), after)[0] if triplet is None else triplet
+    assert triplet.s == pytest.approx(factor, rel=1e-5)
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-6, 1e-4, 1e-2])
+def test_next_to_the_identity_vectors_stay_orthonormal(gap: float) -> None:
+    """Where a product with the matrix gives hardly anything new."""
+    torch.manual_seed(0)
+    A = torch.eye(300) + gap * torch.randn(300, 300) / 17
+    vectors = start(A)
+    for _ in range(4):
+        triplet, _, vectors = found(A, vectors)
+        torch.testing.assert_close(vectors @ vectors.mT, torch.eye(22), atol=1e-5, rtol=0)
+        if triplet is not None:
+            assert triplet.s == pytest.approx(np.linalg.norm(A.numpy(), 2), rel=4e-6 + gap)
+    assert triplet is not None or gap > 0
+
+
 @pytest.mark.parametrize("n", [100, 200])
 def test_no_singular_value_is_out_of_sight(n: int) -> None:
     """Of a diagonal matrix, whose vectors never turn: each may overtake at any step."""

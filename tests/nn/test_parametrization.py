@@ -304,6 +304,8 @@ def test_a_matrix_of_ones_own() -> None:
     """A structured weight, by its map to a normgrad.Matrix."""
     W = torch.tensor([3.0, -4.0])
     torch.testing.assert_close(SpectralNorm(W, matrix=normgrad.Diagonal)(W), W / 4)
+    with pytest.raises(ValueError, match=r"must return one matrix; got shape \(2, 3, 4\)"):
+        SpectralNorm(torch.ones(2, 3, 4), matrix=lambda W: W)
     for n in (4, 150):  # or to an array
         W = torch.randn(n, 3, n)
         W.requires_grad_()
@@ -333,6 +335,8 @@ def test_a_matrix_of_ones_own() -> None:
         (nn.Conv2d(2, 3, 3), {"grid": 4}, ValueError, r"\(H, W\), positive integers; got 4"),
         (nn.Conv1d(2, 3, 3), {"grid": 4, "tol": 0.1}, ValueError, "leave tol out"),
         (nn.Conv1d(2, 3, 3), {"grid": 4, "padding": "same"}, ValueError, "'same' is not known"),
+        (nn.Linear(2, 3), {"name": 1.5}, TypeError, "name is that of the weight.*got 1.5.*bound="),
+        (nn.Sequential(nn.Linear(2, 3)), {}, ValueError, "a Sequential.*each of its layers"),
         (nn.Conv2d(2, 3, 7), {"grid": (4, 9)}, ValueError, r"\(4, 9\) is not a size.*Kernel size"),
     ],
 )

@@ -41,6 +41,11 @@ CONVOLUTIONS = [
     (nn.ConvTranspose1d, {"kernel_size": 2, "stride": 3, "padding": 1}, (3,)),
     (nn.ConvTranspose1d, {"kernel_size": 2, "stride": 3, "padding": 1}, (2,)),
     (nn.ConvTranspose1d, {"kernel_size": 3, "stride": 3, "padding": 2}, (2,)),
+    (
+        nn.ConvTranspose1d,
+        {"kernel_size": 1, "stride": 2, "dilation": 4, "padding": 1, "output_padding": 3},
+        (2,),
+    ),
 ]
 
 
@@ -122,5 +127,66 @@ def test_training_keeps_the_bound(options: Any, grid: Any, monkeypatch: Any) -> 
     layer.eval()
     fresh = spectral_norm(nn.Conv2d(4, 5, **{"kernel_size": 3} | options), grid=grid).eval()
     fresh.load_state_dict(layer.state_dict())
-    for _ in range(2):
-        assert torch.equal(fresh.weight, layer.weight)
+    first = fresh.weight
+    torch.testing.assert_close(first, layer.weight, rtol=1e-5, atol=0)
+    assert torch.equal(fresh.weight, first)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-5, 1e-3, 1e-1])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_next_to_the_identity(noise: float, groups: int) -> None:
+    """Where hundreds of singular values are tied, or nearly so: more than are followed."""
+    torch.manual_seed(0)
+    layer = nn.Conv2d(4, 4, 3, padding=1, groups=groups)
+    nn.init.dirac_(layer.weight, groups)
+    with torch.no_grad():
+        layer.weight += noise * torch.randn_like(layer.weight)
+    spectral_norm(layer, grid=(8, 9))
+    weight = layer.parametrizations.weight.original
+    for _ in range(4):
+        assert norm_of(layer, 4, 8, 9) == pytest.approx(1, rel=1e-5)
+        weight.grad = None
+        layer.weight.sum().backward()
+        assert weight.grad.isfinite().all()
+        with torch.no_grad():
+            weight += 1e-2 * torch.randn_like(weight) * noise
+
+
+def test_a_large_grid_next_to_the_identity() -> None:
+    """Too large to be formed, and more singular values are tied than products can tell apart."""
+    layer = nn.Conv2d(4, 4, 3, padding=1)
+    nn.init.dirac_(layer.weight)
+    weight = spectral_norm(layer, grid=(40, 40)).weight
+    torch.testing.assert_close(weight, layer.parametrizations.weight.original)
+    weight.sum().backward()
+    assert layer.parametrizations.weight.original.grad.isfinite().all()
+
+
+def test_one_channel_may_overtake_the_others() -> None:
+    """By far, and in a step: the vectors have no part in it."""
+    torch.manual_seed(0)
+    layer = nn.Conv2d(2, 2, 3, padding=1, groups=2, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.randn(2, 1, 3, 3) * 0.01)
+        layer.weight[:, :, 1, 1] += 1
+        layer.weight[1] *= 0.5
+    spectral_norm(layer, grid=(20, 20))
+    for _ in range(5):
+        layer.weight  # noqa: B018
+    layer.eval()
+    for _ in range(3):
+        with torch.no_grad():
+            layer.parametrizations.weight.original[1] *= 2.2
+        assert norm_of(layer, 2, 20, 20) == pytest.approx(1, rel=1e-5)
+
+
+def test_compiled_and_without_memory() -> None:
+    torch.manual_seed(0)
+    for options in ({"padding": 1}, {"padding": 1, "padding_mode": "circular"}, {"stride": 3}):
+        layer = spectral_norm(nn.Conv2d(3, 4, 3, **options), grid=(8, 8))
+        x = torch.randn(2, 3, 8, 8)
+        received = torch.compile(layer, backend="aot_eager")(x)
+        torch.testing.assert_close(received, layer(x), rtol=1e-5, atol=1e-6)
+    with torch.device("meta"):
+        layer = spectral_norm(nn.Conv2d(3, 4, 3, padding=1), grid=(32, 32))
+        assert layer(torch.randn(2, 3, 32, 32)).shape == (2, 4, 32, 32)

@@ -52,6 +52,11 @@ def test_the_sum_over_all_matrices(penalty: Any, ord: Any) -> None:
     assert penalty(f, skip=["0", "2", "5"]).item() == 0
 
 
+def test_sizes_go_by_the_names_of_weights() -> None:
+    with pytest.raises(ValueError, match=r"grid has sizes for \['0'\].*names: .*'0.weight'"):
+        nuclear_penalty(nn.Sequential(nn.Conv2d(1, 1, 3)), grid={"0": (8, 8)})
+
+
 @pytest.mark.parametrize(("penalty", "ord"), PENALTIES)
 def test_shared_and_parametrized_weights(penalty: Any, ord: Any) -> None:
     torch.manual_seed(0)

@@ -42,6 +42,24 @@ def test_right_gradients_pass(ord: Any, name: str) -> None:
     assert max(report.errors) < (1e-3 if name == "float32" else 1e-5)
 
 
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
+@pytest.mark.parametrize(
+    "ord",
+    [
+        normgrad.Squared("nuc"),
+        normgrad.Squared(2),
+        normgrad.HuberNuclear(0.7),
+        normgrad.SpectralFunction(lambda s: s**3, lambda s: 3 * s**2, lambda s: 6 * s),
+    ],
+    ids=str,
+)
+def test_functions_that_are_no_norms(ord: Any, scale: float) -> None:
+    for x in (scale * A, torch.from_numpy(scale * A)):
+        assert check_grad(x, ord).passed
+    wrong = normgrad.SpectralFunction(lambda s: s**3, lambda s: 3.001 * s**2, lambda s: 6 * s)
+    assert not check_grad(A, wrong, order=1, strict=False).passed
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "complex128"])
 @pytest.mark.parametrize("ord", ["fro", "nuc", 2])
 def test_other_libraries(ord: Any, dtype: str) -> None:

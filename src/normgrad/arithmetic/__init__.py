@@ -44,6 +44,7 @@ from normgrad.arithmetic.namespace import (
     namespace,
     read_booleans,
     read_integer,
+    read_number,
     seen,
     sometimes,
 )
@@ -123,6 +124,7 @@ __all__ = [
     "put_block",
     "read_booleans",
     "read_integer",
+    "read_number",
     "real",
     "real_inner",
     "row_products",

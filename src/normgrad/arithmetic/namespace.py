@@ -31,6 +31,7 @@ __all__ = [
     "namespace",
     "read_booleans",
     "read_integer",
+    "read_number",
     "seen",
     "sometimes",
 ]
@@ -99,6 +100,11 @@ def seen(condition: Array) -> bool | None:
 def read_integer(x: Array) -> int | None:
     """Return a 0-d integer array as a number, or None where it cannot be read cheaply."""
     return _read(int, x)
+
+
+def read_number(x: Array) -> complex | None:
+    """Return a 0-d array as a number, or None where it cannot be read cheaply."""
+    return _read(complex, x)
 
 
 def read_booleans(x: Array) -> list[bool] | None:

@@ -5,13 +5,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self, final
 
-from normgrad.arithmetic import Array, adjoint, largest, machine_epsilon, namespace
+from normgrad.arithmetic import Array, adjoint, dtype_name, largest, machine_epsilon, namespace
 from normgrad.calculus.lift import LiftDerivative, lift
 from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule
-from normgrad.calculus.small import is_small, small_value_and_gradient
+from normgrad.calculus.small import is_moderate, quick_value, quick_value_and_gradient
 from normgrad.calculus.tolerances import snap_to_zero, tolerances
-from normgrad.factorizations import Account, Demand, Spectrum, decompose, settle, tracked
+from normgrad.factorizations import (
+    Account,
+    Demand,
+    Spectrum,
+    decompose,
+    settle,
+    tracked,
+    usual,
+)
 from normgrad.norms import Spectral, UnitarilyInvariantNorm
 
 __all__ = [
@@ -118,14 +126,24 @@ class NormBySingularValues(BySingularValues, NormRule):
     def value(self, A: Array) -> Array:
         if is_empty(A):
             return namespace(A).zeros_like(largest(A))
+        if self._has_usual_svd(A, vectors=False):
+            value = quick_value(self.norm, A)
+            if value is not None:
+                return value
         scaled = normalise(A)
         value = self.at(scaled, lambda at: self.norm.value(at.spectrum.s), vectors=False)
         return scaled.value(value, self.norm.degree or 0)
 
     def quick(self, A: Array) -> tuple[Array, Array] | None:
-        if self.method != "auto" or not is_small(A) or A.item(1) == 0:  # it may be diagonal
-            return None
-        return small_value_and_gradient(self.norm, A)
+        if self._has_usual_svd(A, vectors=True):
+            return quick_value_and_gradient(self.norm, A)
+        return None
+
+    def _has_usual_svd(self, A: Array, vectors: bool) -> bool:
+        """Whether it can be seen at once that it is an SVD that is used."""
+        if self.method != "auto" or not is_moderate(A):
+            return False
+        return usual(A.shape, dtype_name(A.dtype), self.demand(A, vectors=vectors)) == "svd"
 
     def value_and_gradient(self, A: Array) -> tuple[Array, Array]:
         if is_empty(A):

@@ -66,9 +66,9 @@ class NormRule(Rule):
         """Return the norm and the subgradient of least Frobenius norm, (..., m, n)."""
 
     def quick(self, A: Array) -> tuple[Array, Array] | None:
-        """Return value and gradient for one small matrix of moderate size, or None for others.
+        """Return value and gradient of one matrix whose way is clear at once, or None for others.
 
-        For NumPy arrays, where every decision costs as much as the arithmetic.
+        For small ones every decision costs as much as the arithmetic.
         """
         return None
 

@@ -49,12 +49,17 @@ def _is_graph_kept() -> bool:
 def _computed(rule: NormRule, x: Any) -> tuple[Any, Any]:
     """Return value and gradient; of a small tensor by NumPy, whose calls cost less."""
     if x.numel() > 256 or not x.is_cpu or type(x) not in _PLAIN or not rule.any_library:
-        return in_full_precision(rule.value_and_gradient, x)
+        return in_full_precision(_quickly, rule, x)
     x = x.detach()
     if x.is_conj() or x.is_neg():
         x = x.resolve_conj().resolve_neg()
     value, G = NUMPY.value_and_gradient(rule, x.numpy())
     return torch.from_numpy(np.asarray(value)), torch.from_numpy(G)
+
+
+def _quickly(rule: NormRule, x: Any) -> tuple[Any, Any]:
+    found = rule.quick(x)
+    return rule.value_and_gradient(x) if found is None else found
 
 
 @bound_once

@@ -18,6 +18,7 @@ from normgrad.factorizations.choose import (
     decompose,
     methods,
     settle,
+    usual,
 )
 from normgrad.factorizations.products import leading_triplets
 from normgrad.factorizations.svd import thin_svd
@@ -43,4 +44,5 @@ __all__ = [
     "settle",
     "thin_svd",
     "tracked",
+    "usual",
 ]

@@ -4,6 +4,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from normgrad.arithmetic import Array, branch, each_matrix, is_traced, namespace
 from normgrad.factorizations.base import Demand, Factorization, Outcome, Spectrum, Verdict
 from normgrad.factorizations.diagonal import DiagonalScan
@@ -16,7 +18,7 @@ from normgrad.factorizations.qr import TriangularSVD
 from normgrad.factorizations.randomized import RangeFinder
 from normgrad.factorizations.svd import DenseSVD
 
-__all__ = ["TABLE", "Account", "check_method", "decompose", "methods", "settle"]
+__all__ = ["TABLE", "Account", "check_method", "decompose", "methods", "settle", "usual"]
 
 TABLE: tuple[Factorization, ...] = (
     DiagonalScan(),
@@ -59,6 +61,16 @@ def settle(A: Array, demand: Demand, method: str) -> tuple[str, bool]:
             certain = factorization.certain and factorization.verdict(A, complete).accepted
             return (factorization.name, True) if certain else (method, False)
     return method, False
+
+
+@functools.lru_cache(maxsize=1024)
+def usual(shape: tuple[int, ...], dtype: str, demand: Demand) -> str:
+    """Return the factorization of matrices of this kind with nothing special about them."""
+    sample = np.random.default_rng(0).standard_normal((2, *shape))
+    A = (sample[0] + 1j * sample[1] if "complex" in dtype else sample[0]).astype(dtype)
+    account: Account = []
+    decompose(A, demand, lambda spectrum: spectrum.s[..., 0], account=account)
+    return account[-1][0]
 
 
 def decompose(

@@ -116,7 +116,8 @@ def check_grad(
     ``exp(hX) U diag(s(h)) V^H exp(hY)`` on which ties and zeros stay, so that there is no kink.
     In a direction with a kink, ``Re<G, E>`` must lie between the one-sided derivatives.
     Norms of entries are not checked to second order where they have one.
-    ``Re<G, x> = ||x||`` is always checked.
+    ``Re<G, x> = ||x||`` is always checked, for a square ``2 ||x||^2`` in place of the norm.
+    What is not homogeneous is differenced at the scale of x.
 
     Examples
     --------

@@ -17,7 +17,7 @@ _EPS = float(np.finfo(float).eps)
 
 
 class Stack:
-    """A stack of matrices, each scaled by a power of two to entries near 1.
+    """A stack of matrices, for a norm each scaled by a power of two to entries near 1.
 
     Errors are relative to the size of what is differentiated: for the gradient the norm of
     the direction, for the Hessian product that over the norm of the matrix, or the product
@@ -28,6 +28,8 @@ class Stack:
         self.norm = norm
         self.batch = A.shape[:-2]
         self.exponent = np.frexp(np.max(np.abs(A), axis=(-2, -1)))[1]
+        if norm.degree != 1:  # the gradient changes with the scale
+            self.exponent = 0 * self.exponent
         self.A = self.flat(shift(A, -self.exponent))
         self.paths = [Paths(M) for M in self.A]
         self.kinks = np.zeros(len(self.A), dtype=bool)
@@ -61,8 +63,9 @@ class Stack:
                 path, E_i = self.paths[i].random(rng)
                 difference = central_difference(_values(self.norm, path), noise)
                 self._compare_slopes(G_i, E_i, difference, blurred=False)
-                euler = abs(_real_inner(G_i, A) - value) / max(float(np.linalg.norm(A)), 1.0)
-                self._record(1, euler, 0.0)
+                if self.norm.degree is not None:
+                    euler = abs(_real_inner(G_i, A) - self.norm.degree * value)
+                    self._record(1, euler / max(float(np.linalg.norm(A)), value, 1.0), 0.0)
 
     def _compare_slopes(self, G: Any, E: Any, difference: Difference, blurred: bool) -> None:
         slope, scale = _real_inner(G, E), max(float(np.linalg.norm(E)), 1.0)

@@ -136,7 +136,10 @@ class Geometry:
         size = self.output[axis + 1] if self.transposed else self.grid[axis]
         if extent > stride or (self.mode != "zeros" and before + after > 0):
             return False
-        return -(-before // stride) * stride - before + extent <= size
+        first = -(-before // stride)  # of the windows without a rim
+        if self.transposed and first >= self.grid[axis]:
+            return False
+        return first * stride - before + extent <= size
 
     def _window(self, axis: int) -> tuple[int, int, int, int]:
         """Return how far a window reaches, the stride, and the rims on both sides."""
@@ -176,8 +179,10 @@ class Geometry:
         if self.mode != "zeros" or not self._is_plain or len(self.grid) not in _MATRICES:
             raise ValueError(
                 "padding='circular' bounds a convolution in one or two dimensions with zeros "
-                f"around its input, stride 1, dilation 1 and groups 1; got {self}. Leave padding "
-                "out to have the norm itself"
+                "around its input, stride 1, dilation 1 and groups 1; got "
+                f"{len(self.grid)} dimensions, padding mode {self.mode!r}, stride {self.stride}, "
+                f"dilation {self.dilation}, groups {self.groups}. Leave padding out to have the "
+                "norm itself"
             )
         sizes = self.output[1:] if self.transposed else self.grid
         taps = self.weight_shape[2:]

@@ -25,7 +25,7 @@ Where A can fall apart, V may be orthogonal to what overtakes it, and r would no
 without rows or columns in common, waves of other frequencies. There a random vector x, less its
 part in V, tells: with the Chebyshev polynomial that is at most 1 on ``[0, theta_b]``,
 
-    y = T_k(2 M / theta_b - 1) x,    T_k(2 theta_1 / theta_b - 1) = 1.65 sqrt(n) / miss,
+    y = T_k(2 M / theta_b - 1) x,    T_k(2 theta_1 / theta_b - 1) > 1.65 sqrt(n) / miss,
 
 is next to an eigenvector if any outside of V has an eigenvalue over theta_1, unless x has
 less than the share `miss` of what is usual of it. If ``|A y|^2 / |y|^2`` is not far below theta_1,
@@ -64,20 +64,26 @@ _KEPT = 22
 _FIRST, _SECOND = 6, 4
 """So many vectors are multiplied by M, and by M^2."""
 _CONJUGATE = 4
-_PASSES = 25
-"""With more a factorization afresh costs less."""
+_PASSES, _PATIENCE = 25, 8
+"""With more a factorization afresh costs less; so many times more where it takes products too."""
+_FORMED = 2**25
+"""Up to so many entries a structured matrix is formed where products fail."""
 _MISS, _LONGEST = 1e-3, 64
 """The chance that a random vector shows nothing of what overtakes; the largest degree for it."""
-_ROOM = 2**22
+_ROOM = 2**24
 """So many numbers may be kept."""
 
 
 class Triplet(NamedTuple):
-    """``A v = s u``: s is a number, u (t, m) and v (t, n) are rows, more than one if s is tied."""
+    """``A v = s u``: s is a number, u (t, m) and v (t, n) are rows, more than one if s is tied.
+
+    It is not certain where more may be tied, or something larger may be left that is close.
+    """
 
     s: float
     u: Tensor
     v: Tensor
+    certain: bool = True
 
 
 class Products(NamedTuple):
@@ -193,7 +199,7 @@ def follow(A: Products, vectors: Tensor, tol: float | None) -> tuple[Triplet | N
 
     Q = _orthonormal(torch.cat((V, *powers(to(by(V[-_FIRST:]))))))
     Y = by(Q)
-    for _ in range(_PASSES):
+    for _ in range(_PASSES * (_PATIENCE if math.prod(A.shape) > _FORMED else 1)):
         try:
             theta, X = _ritz(Y, b)
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
@@ -205,19 +211,17 @@ def follow(A: Products, vectors: Tensor, tol: float | None) -> tuple[Triplet | N
         low, high = theta[0].item(), theta[-1].item()
         if r <= rounding or r * r <= 2 * tol * (1 - low / high):
             if len(triplet.v) == b:
-                return None, V
+                return triplet._replace(certain=False), V
             if not A.splits():
                 return triplet, V
-            degree = _degree(n, max(low, high / 4), high)
-            if degree > _LONGEST:
-                return None, V
-            new = _overlooked(A, V, max(low, high / 4), high, degree)
+            low = max(low, high / 4)
+            degree = _degree(n, low, high)
+            new = _overlooked(A, V, low, high, min(degree, _LONGEST))
             if new is None:
-                return triplet, V
+                return triplet._replace(certain=degree <= _LONGEST), V
         else:
             new = torch.cat((*powers(to(Y[-_FIRST:])), X[-_CONJUGATE:, b:] @ Q[b:]))
-        for _ in range(2):
-            new = _orthonormal(new - (new @ V.mH) @ V)
+        new = _outside(new, V)
         Q, Y = torch.cat((V, new)), torch.cat((Y, by(new)))
     else:
         return None, V
@@ -234,9 +238,14 @@ def _ritz(Y: Tensor, b: int) -> tuple[Tensor, Tensor]:
 
 
 def _degree(n: int, low: float, high: float) -> int:
-    """Return the k with ``T_k(2 high / low - 1) = 1.65 sqrt(n) / miss``."""
-    growth = math.acosh(2 * high / low - 1)
-    return math.ceil(math.acosh(1.65 * math.sqrt(n) / _MISS) / growth) if growth else sys.maxsize
+    """Return the k with ``T_k(2 high / low - 1) = 1.65 sqrt(n) / miss sqrt(2 / (1 - low / high))``.
+
+    The last factor is what it takes for y to be next to the eigenvector.
+    """
+    growth, gap = math.acosh(2 * high / low - 1), 1 - low / high
+    if not growth or not gap:
+        return sys.maxsize
+    return math.ceil(math.acosh(1.65 * math.sqrt(2 * n / gap) / _MISS) / growth)
 
 
 def _overlooked(A: Products, V: Tensor, low: float, high: float, degree: int) -> Tensor | None:
@@ -246,7 +255,7 @@ def _overlooked(A: Products, V: Tensor, low: float, high: float, degree: int) ->
         return x - (x @ V.mH) @ V
 
     # T_0 = 1, T_1(z) = z, T_(k+1)(z) = 2 z T_k(z) - T_(k-1)(z), for z = 2 M / low - 1
-    seed = hash(high) % 2**32  # so that it is another vector each time
+    seed = hash(high) % 2**32  # so that it is another vector for another weight
     x = outside(gaussian((1, V.shape[1]), V, seed))
     y = torch.sub(A.back(A.forth(x)), x, alpha=low / 2) * (2 / low)
     for _ in range(degree - 1):
@@ -254,6 +263,7 @@ def _overlooked(A: Products, V: Tensor, low: float, high: float, degree: int) ->
         y = torch.sub(A.back(A.forth(y)), y, alpha=low / 2).mul_(4 / low).sub_(x)
         x = last
     y = outside(y)
+    y = y / y.abs().amax()  # which may be too large for a square
     y = y / torch.linalg.vector_norm(y)
     known = torch.linalg.vector_norm(A.forth(y)).item() ** 2 < (low + high) / 2
     return None if known else y
@@ -285,6 +295,14 @@ def _rounding(A: Products) -> float:
 
 def _adjoint(triplet: Triplet | None) -> Triplet | None:
     return None if triplet is None else triplet._replace(u=triplet.v, v=triplet.u)
+
+
+def _outside(rows: Tensor, V: Tensor) -> Tensor:
+    """Return rows orthonormal to V and to each other, some zero if not so many are left."""
+    rows = _orthonormal(rows - (rows @ V.mH) @ V)
+    rows = rows - (rows @ V.mH) @ V  # what now goes by more than half was rounding alone
+    size, X = torch.linalg.eigh(rows.conj() @ rows.mT)
+    return (X.mT * torch.where(size > 0.25, size.rsqrt(), 0.0)[:, None]) @ rows
 
 
 def _orthonormal(rows: Tensor) -> Tensor:

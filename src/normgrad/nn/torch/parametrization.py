@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch
+from numpy.linalg import LinAlgError
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -77,19 +78,30 @@ class SpectralNorm(nn.Module):
             )
         with torch.no_grad():
             A = self._matrix(computed(weight))
-            is_followed = isinstance(A, Tensor) or normgrad.explain(A, 2).factorization == "lanczos"
+            if isinstance(A, Tensor) and A.ndim != 2:
+                raise ValueError(f"matrix must return one matrix; got shape {tuple(A.shape)}")
+            self._is_array = isinstance(A, Tensor)
+            is_followed = self._is_array or normgrad.explain(A, 2).factorization == "lanczos"
             vectors = start(Products.of(A)) if is_followed else None
             if vectors is not None and not vectors.is_meta:
-                vectors = follow(Products.of(A), vectors, 0.0)[1]
+                vectors = follow(Products.of(A), vectors, 0.0 if self._is_array else tol)[1]
         if tol is not None and not is_followed:
             raise ValueError(
                 "tol is for matrices that are followed from step to step; the norm of this "
                 "one is computed anew each time, so leave tol out"
             )
-        self.register_buffer("vectors", vectors)
+        # (those of a convolution are as large as inputs, and depend on their size)
+        self.register_buffer("vectors", vectors, persistent=self._is_array)
+        self._is_loaded = False
+        self.register_load_state_dict_post_hook(_loaded)  # type: ignore[no-untyped-call]
 
     def forward(self, weight: Tensor) -> Tensor:
         """Return the weight with its norm as it should be."""
+        if weight.is_meta:
+            return weight * self.bound
+        if not self._is_array and torch.compiler.is_compiling():
+            result: Tensor = _uncompiled(self, weight)
+            return result
         scaled_weight: Tensor = in_full_precision(self._scaled, computed(weight))
         return scaled_weight.to(weight.dtype)
 
@@ -102,13 +114,20 @@ class SpectralNorm(nn.Module):
 
     def _scaled(self, W: Tensor) -> Tensor:
         """Return the weight scaled, by a triplet of its own, where nothing is traced."""
-        symbolic = torch.compiler.is_compiling() or W.is_meta
-        if symbolic or not only_reverse():
+        if torch.compiler.is_compiling() or not only_reverse():
             return self._afresh(W)
         with torch.no_grad():
             triplet = self._triplet(W.detach())
-        if triplet is None:
-            return self._afresh(W)
+        if triplet is None or not triplet.certain:
+            try:
+                return self._afresh(W)
+            except LinAlgError as error:
+                if triplet is None:
+                    raise LinAlgError(
+                        f"{error}. padding='circular', for a convolution with zeros around the "
+                        "input, is an upper bound that is always had; with a larger tol vectors "
+                        "may be accepted"
+                    ) from error
         if self.mode == "cap" and triplet.s <= self.bound:
             return W.clone()
         return divided(W, triplet, self.bound, self._matrix, self._afresh)
@@ -120,7 +139,11 @@ class SpectralNorm(nn.Module):
         A = self._matrix(W)
         if self.vectors is None:
             return computed_triplet(A) if isinstance(A, Tensor) else None
-        triplet, vectors = follow(Products.of(A), self.vectors.to(W.dtype), self.tol)
+        of = Products.of(A)
+        if self._is_loaded:  # another weight, and not its vectors
+            self.vectors.copy_(follow(of, self.vectors.to(W.dtype), self.tol)[1])
+            self._is_loaded = False
+        triplet, vectors = follow(of, self.vectors.to(W.dtype), self.tol)
         if self.training:
             self.vectors.copy_(vectors)
         return triplet
@@ -128,6 +151,16 @@ class SpectralNorm(nn.Module):
     def _afresh(self, W: Tensor) -> Tensor:
         norm: Any = normgrad.spectral_norm(self._matrix(W))
         return scaled(W, norm, self.bound, self.mode)
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _uncompiled(parametrization: SpectralNorm, weight: Tensor) -> Tensor:
+    """Return the same outside of the graph, which does not take matrix types."""
+    return parametrization.forward(weight)
+
+
+def _loaded(module: SpectralNorm, _: Any) -> None:
+    module._is_loaded = "vectors" in module._non_persistent_buffers_set
 
 
 def computed(weight: Tensor) -> Tensor:
@@ -184,6 +217,9 @@ def spectral_norm(
 
     Raises
     ------
+    numpy.linalg.LinAlgError
+        In a forward pass, if the singular values of a convolution on a large grid are too close
+        to each other, and so nothing converges.
     TypeError
         For a layer of another type.
     ValueError
@@ -199,13 +235,15 @@ def spectral_norm(
     derivative of ``bound W``, so that descent leaves it; at the kink of "cap" the derivative is
     the identity.
 
-    The weight is stored as ``module.parametrizations.weight.original``, the vectors as
-    a buffer beside it: state_dict, `copy.deepcopy`, ``.to``, DataParallel and
-    `remove_parametrizations` work as always. Only a forward pass in training mode writes the
-    buffer; in evaluation mode the same weight gives the same output, bit by bit. Under
-    transforms of `torch.func`, forward mode and `torch.compile` the norm is computed afresh and
-    the buffer is left alone. float16 and bfloat16 are computed in float32, also under autocast, and
-    then rounded.
+    The weight is stored as ``module.parametrizations.weight.original``, the vectors as a buffer
+    beside it: `copy.deepcopy`, ``.to``, DataParallel and `remove_parametrizations` work as always.
+    The state_dict has the vectors of a Linear or Embedding; those of a convolution, which depend
+    on the size of its input, are found again at the first pass after loading. Else only a
+    forward pass in training mode writes the buffer; in evaluation mode the same weight gives
+    the same output, bit by bit. Under transforms of `torch.func`, in forward mode and for matrices
+    in a graph of `torch.compile` the norm is computed afresh, and the buffer is left alone;
+    convolutions break such a graph. float16 and bfloat16 are computed in float32, also under
+    autocast, and then rounded.
 
     Cost: for a matrix with a side of at most 128, some products of that size, and the norm is right
     to rounding. A larger one, and a convolution with zeros around its input or with strides,
@@ -215,11 +253,12 @@ def spectral_norm(
     it is next to orthogonal to them. In a convolution, and in a weight with ``m + n - 2`` zeros or
     more, which may fall apart into blocks, it can be; there some 20 products with a random
     vector look for it at each step, with a probability of 1e-3 to miss it. The vectors take 22
-    times the memory of one input or output of the layer, and are not kept beyond 2**22 numbers.
-    Where that does not converge, and for second derivatives, it costs what
-    `normgrad.spectral_norm` costs. So it always does for a circular convolution, see
-    `normgrad.Convolution2d`. Where windows do not overlap, as those of a kernel 1 x 1, the
-    matrix is the kernel.
+    times the memory of one input or output of the layer, and are not kept beyond 2**24 numbers.
+    Where that does not converge, where the 22 are too close to each other to be sure, and for
+    second derivatives, it costs what `normgrad.spectral_norm` costs; if that fails too, vectors
+    that have converged are used all the same, with a gradient that is one of many. A circular
+    convolution always costs that, see `normgrad.Convolution2d`. Where windows do not overlap, as
+    those of a kernel 1 x 1, the matrix is the kernel.
 
     References
     ----------
@@ -240,7 +279,17 @@ def spectral_norm(
     >>> round(normgrad.spectral_norm(A).item(), 5)
     0.5
     """
+    if not isinstance(name, str):
+        raise TypeError(
+            f"name is that of the weight, 'weight' by default; got {name!r}. The norm is given as "
+            "bound=..., by keyword"
+        )
     weight = getattr(module, name, None)
+    if isinstance(module, nn.Module) and weight is None and any(module.children()):
+        raise ValueError(
+            f"a {type(module).__name__} has no {name!r} of its own; give each of its layers a "
+            "spectral norm"
+        )
     if not isinstance(weight, Tensor):
         kind = type(module).__name__
         raise ValueError(f"the {kind} has no weight {name!r}; its parameters: {_names(module)}")

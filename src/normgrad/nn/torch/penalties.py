@@ -102,10 +102,16 @@ def _penalty(module: nn.Module, ord: Any, grid: Any, skip: Iterable[str]) -> Ten
         raise TypeError(f"skip takes a list of names; got the string {skip!r}, write [{skip!r}]")
     skip = set(skip)
     grids = dict(grid) if isinstance(grid, Mapping) else None
-    known = {name for name, _ in module.named_modules()} | set(_tensors(module))
-    unknown = sorted((skip | set(grids or ())) - known)
+    tensors = set(_tensors(module))
+    unknown = sorted(skip - tensors - {name for name, _ in module.named_modules()})
     if unknown:
         raise ValueError(f"the module has no parameters or modules of these names: {unknown}")
+    unknown = sorted(set(grids or ()) - tensors)
+    if unknown:
+        raise ValueError(
+            f"grid has sizes for {unknown}, but the module no parameters of these names; its "
+            f"names: {sorted(tensors)}"
+        )
     total: Any = torch.zeros(())
     for name, layer, weight in _weights(module, skip):
         W: Any = computed(weight)
