@@ -180,6 +180,7 @@ def test_one_channel_may_overtake_the_others() -> None:
         assert norm_of(layer, 2, 20, 20) == pytest.approx(1, rel=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_compiled_and_without_memory() -> None:
     torch.manual_seed(0)
     for options in ({"padding": 1}, {"padding": 1, "padding_mode": "circular"}, {"stride": 3}):

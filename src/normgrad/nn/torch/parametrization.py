@@ -100,8 +100,7 @@ class SpectralNorm(nn.Module):
         if weight.is_meta:
             return weight * self.bound
         if not self._is_array and torch.compiler.is_compiling():
-            result: Tensor = _uncompiled(self, weight)
-            return result
+            return _uncompiled(self, weight)
         scaled_weight: Tensor = in_full_precision(self._scaled, computed(weight))
         return scaled_weight.to(weight.dtype)
 
