@@ -5,7 +5,7 @@ from typing import Any
 from normgrad._argument import Argument, norm_rule
 from normgrad._convex import lmo
 from normgrad.calculus import NormRule, PolarByIteration
-from normgrad.matrices import PSD, BlockDiagonal, Diagonal, HermitianMatrix, LowRank, as_matrix
+from normgrad.matrices import PSD, as_matrix
 from normgrad.norms import Nuclear
 
 __all__ = ["polar"]
@@ -53,14 +53,15 @@ def polar(x: Any, method: str = "auto", *, axis: tuple[int, int] = (-2, -1)) -> 
     """
     A = as_matrix(x)
     if A is not None:
-        if not isinstance(A, (Diagonal, BlockDiagonal, HermitianMatrix, LowRank)):
+        try:
+            P = -lmo(A, 1.0, 2, axis=axis, method=method)
+        except TypeError as error:
             raise TypeError(
                 f"the polar factor of a {type(A).__name__} is not of its type, or is not "
                 "available; it is for Diagonal, BlockDiagonal, Hermitian, PSD and LowRank. Pass "
                 "the matrix as an array, x.dense(); for a sparse array x.toarray() (SciPy), "
                 "x.to_dense() (PyTorch) or x.todense() (JAX)"
-            )
-        P = -lmo(A, 1.0, 2, axis=axis, method=method)
+            ) from error
         return PSD.build(P.parameters, P.static) if isinstance(A, PSD) else P
     argument = Argument(x, axis)
     rule: NormRule = PolarByIteration(Nuclear())

@@ -68,7 +68,7 @@ class ByProducts(Structure):
     def in_factors(self, A: Matrix) -> tuple[Array, Array, Array] | None:
         """Return the norm and its gradient in the space of matrices, ``left right^H``.
 
-        None if they are not had and A can be formed.
+        None if A has to be formed for it.
         """
         if A.without_copies()[1] > 1:
             return None
