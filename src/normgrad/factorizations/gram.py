@@ -59,7 +59,7 @@ _LEADING = 1 / 8
 _WELL_CONDITIONED = 1e-2
 _DEFECT = 3e-6
 _CONDITION = 1e5
-_SMALLEST = 16
+_SMALLEST, _SMALLEST_ALONE = 16, 96
 _PROBED = 256
 
 
@@ -72,7 +72,8 @@ class Gram(Factorization):
     def verdict(self, A: Array, demand: Demand) -> Verdict:
         m, n = A.shape[-2:]
         k = min(m, n)
-        if k < _SMALLEST and not demand.named:
+        smallest = _SMALLEST_ALONE if A.ndim == 2 and max(m, n) < 2 * k else _SMALLEST
+        if k < smallest and not demand.named:
             return Verdict(False, f"for {m} x {n} an SVD is as quick")
         if demand.rank < 1e-6 and is_single(A) and demand.all_of(A):
             return Verdict(False, "the tolerance for zeros is below what a Gram matrix resolves")
