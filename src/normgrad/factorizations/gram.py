@@ -72,7 +72,8 @@ class Gram(Factorization):
     def verdict(self, A: Array, demand: Demand) -> Verdict:
         m, n = A.shape[-2:]
         k = min(m, n)
-        smallest = _SMALLEST_ALONE if A.ndim == 2 and max(m, n) < 2 * k else _SMALLEST
+        alone = A.ndim == 2 and max(m, n) < 2 * k and not is_single(A)
+        smallest = _SMALLEST_ALONE if alone else _SMALLEST
         if k < smallest and not demand.named:
             return Verdict(False, f"for {m} x {n} an SVD is as quick")
         if demand.rank < 1e-6 and is_single(A) and demand.all_of(A):
