@@ -25,7 +25,7 @@ class Outcome:
         pairs = (line.split("  ", 1) for line in self.out.splitlines() if "  " in line)
         return {name: text.strip() for name, text in pairs}
 
-    def says_once(self, *words: str) -> None:
+    def assert_says_once(self, *words: str) -> None:
         """Assert that the command failed, with one line that has these words."""
         assert self.status != 0
         assert self.out == ""

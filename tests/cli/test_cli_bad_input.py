@@ -20,32 +20,32 @@ def saved(tmp_path):
 
 
 def test_missing_file(command, tmp_path):
-    command(tmp_path / "none.npy").says_once("none.npy", "no such file")
+    command(tmp_path / "none.npy").assert_says_once("none.npy", "no such file")
 
 
 def test_folder(command, tmp_path):
     folder = tmp_path / "folder.npy"
     folder.mkdir()
-    command(folder).says_once("is a folder")
+    command(folder).assert_says_once("is a folder")
 
 
 def test_part_of_the_path_is_a_file(command, saved):
-    command(saved / "x.npy").says_once("can not be opened")
+    command(saved / "x.npy").assert_says_once("can not be opened")
 
 
 def test_name_too_long(command):
-    command("x" * 5000 + ".npy").says_once("can not be opened")
+    command("x" * 5000 + ".npy").assert_says_once("can not be opened")
 
 
 def test_device(command):
-    command("/dev/null").says_once("not an ordinary file")
+    command("/dev/null").assert_says_once("not an ordinary file")
 
 
 @pytest.mark.parametrize("name", ["a.mat", "a", "a.npy.gz"])
 def test_wrong_suffix(command, tmp_path, name):
     path = tmp_path / name
     path.write_bytes(b"something")
-    command(path).says_once(name, "not known", ".npy", ".csv", ".png")
+    command(path).assert_says_once(name, "not known", ".npy", ".csv", ".png")
 
 
 SUFFIXES = [".npy", ".npz", ".csv", ".tsv", ".txt", ".mtx", ".png", ".jpg", ".tif", ".bmp"]
@@ -55,7 +55,7 @@ SUFFIXES = [".npy", ".npz", ".csv", ".tsv", ".txt", ".mtx", ".png", ".jpg", ".ti
 def test_empty_file(command, tmp_path, suffix):
     path = tmp_path / f"a{suffix}"
     path.touch()
-    command(path).says_once("empty")
+    command(path).assert_says_once("empty")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -63,7 +63,7 @@ def test_empty_file(command, tmp_path, suffix):
 def test_garbage(command, tmp_path, suffix, content):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(content)
-    command(path).says_once(str(path))
+    command(path).assert_says_once(str(path))
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".png", ".tif", ".bmp", ".jpg"])
@@ -79,7 +79,7 @@ def test_cut_off(command, tmp_path, suffix, part):
         pytest.importorskip("PIL.Image").fromarray(x).save(path)
     content = path.read_bytes()
     path.write_bytes(content[: int(part * len(content))])
-    command(path).says_once(str(path))
+    command(path).assert_says_once(str(path))
 
 
 def test_damaged_inside_npz(command, tmp_path):
@@ -88,7 +88,7 @@ def test_damaged_inside_npz(command, tmp_path):
     content = bytearray(path.read_bytes())
     content[200:300] = bytes(100)
     path.write_bytes(content)
-    command(path).says_once(str(path), "damaged")
+    command(path).assert_says_once(str(path), "damaged")
 
 
 def test_npy_that_claims_to_be_huge(command, tmp_path):
@@ -96,7 +96,7 @@ def test_npy_that_claims_to_be_huge(command, tmp_path):
     np.save(path, np.zeros((10, 10)))
     content = path.read_bytes()
     path.write_bytes(content.replace(b"(10, 10), }      ", b"(9999999, 999999)}"[:17]))
-    command(path).says_once(str(path))
+    command(path).assert_says_once(str(path))
 
 
 def test_objects_and_pickles_are_refused(command, tmp_path):
@@ -111,7 +111,7 @@ def test_objects_and_pickles_are_refused(command, tmp_path):
     np.savez(archive, x=array)
     bare.write_bytes(pickle.dumps(Bomb()))
     for path in (objects, archive, bare):
-        command(path).says_once("can run code", "np.save")
+        command(path).assert_says_once("can run code", "np.save")
 
 
 def test_npz_without_arrays(command, tmp_path):
@@ -119,8 +119,8 @@ def test_npz_without_arrays(command, tmp_path):
     np.savez(empty)
     with zipfile.ZipFile(other, "w") as file:
         file.writestr("readme.txt", "hello")
-    command(empty).says_once("no arrays")
-    command(other).says_once("not one of NumPy arrays")
+    command(empty).assert_says_once("no arrays")
+    command(other).assert_says_once("not one of NumPy arrays")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_arrays_that_are_no_matrices(command, tmp_path, x, words):
     np.save(path, x)
     if x.dtype == np.float64 and x.ndim == 2:
         pytest.skip("long double is float64 here")
-    command(path).says_once(*words)
+    command(path).assert_says_once(*words)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_matrix_market_with_faults(command, tmp_path, text):
     pytest.importorskip("scipy.io")
     path = tmp_path / "a.mtx"
     path.write_text(text)
-    command(path).says_once(str(path))
+    command(path).assert_says_once(str(path))
 
 
 def test_image_with_too_many_pixels(command, tmp_path, monkeypatch):
@@ -167,7 +167,7 @@ def test_image_with_too_many_pixels(command, tmp_path, monkeypatch):
     image.fromarray(np.zeros((20, 20), np.uint8)).save(path)
     for limit in (300, 100):  # pillow warns above the limit, and raises above twice the limit
         monkeypatch.setattr(image, "MAX_IMAGE_PIXELS", limit)
-        command(path).says_once(f"more than {limit} pixels")
+        command(path).assert_says_once(f"more than {limit} pixels")
 
 
 @pytest.mark.parametrize(
@@ -194,11 +194,11 @@ def test_image_with_too_many_pixels(command, tmp_path, monkeypatch):
     ],
 )
 def test_bad_options(command, saved, option, text, words):
-    command(saved, option, text).says_once(*words)
+    command(saved, option, text).assert_says_once(*words)
 
 
 def test_method_that_has_no_place(command, saved):
-    command(saved, "--ord", "1", "--method", "svd").says_once("method")
+    command(saved, "--ord", "1", "--method", "svd").assert_says_once("method")
 
 
 def test_bad_targets_of_the_gradient(cli, saved, tmp_path):
@@ -206,11 +206,11 @@ def test_bad_targets_of_the_gradient(cli, saved, tmp_path):
         return cli("norm", saved, "--grad", path)
 
     before = saved.read_bytes()
-    target(tmp_path / "g.csv").says_once("--grad", ".npy")
-    target(tmp_path / "none" / "g.npy").says_once("--grad", "no folder")
-    target(saved).says_once("--grad", "another name")
+    target(tmp_path / "g.csv").assert_says_once("--grad", ".npy")
+    target(tmp_path / "none" / "g.npy").assert_says_once("--grad", "no folder")
+    target(saved).assert_says_once("--grad", "another name")
     (tmp_path / "folder.npy").mkdir()
-    target(tmp_path / "folder.npy").says_once("--grad", "not a file")
+    target(tmp_path / "folder.npy").assert_says_once("--grad", "not a file")
     assert saved.read_bytes() == before
 
 
@@ -218,15 +218,15 @@ def test_bad_targets_of_the_gradient(cli, saved, tmp_path):
 def test_check_needs_finite_numbers(cli, tmp_path, bad):
     path = tmp_path / "a.npy"
     np.save(path, np.array([[1.0, bad], [2.0, 3.0]]))
-    cli("check", path).says_once("NaN or inf")
+    cli("check", path).assert_says_once("NaN or inf")
 
 
 def test_bad_targets_of_the_picture(cli, tmp_path):
-    cli("demo", "--out", tmp_path / "a.txt").says_once("--out", ".png")
-    cli("demo", "--out", tmp_path / "none" / "a.png").says_once("--out", "no folder")
+    cli("demo", "--out", tmp_path / "a.txt").assert_says_once("--out", ".png")
+    cli("demo", "--out", tmp_path / "none" / "a.png").assert_says_once("--out", "no folder")
 
 
 def test_part_larger_than_the_raster(cli, tmp_path):
     pytest.importorskip("matplotlib")
     outcome = cli("demo", "--out", tmp_path / "a.png", "--size", "345")
-    outcome.says_once("--size 345", "344 x 403", "at most 344")
+    outcome.assert_says_once("--size 345", "344 x 403", "at most 344")

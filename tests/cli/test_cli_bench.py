@@ -78,28 +78,30 @@ def test_memory(cli, tmp_path):
 
 
 def test_unknown_words(cli):
-    cli("bench", "--only", "spectrel").says_once(
+    cli("bench", "--only", "spectrel").assert_says_once(
         "--only spectrel", "'spectral 128 float64'", *ORDS, *filter(None, SAMPLES), *MODULES
     )
 
 
 def test_library_that_is_missing(cli, monkeypatch):
     monkeypatch.setattr(command, "versions", lambda: {"NumPy": "2"})
-    cli("bench", "--only", "jax").says_once("JAX", "install")
+    cli("bench", "--only", "jax").assert_says_once("JAX", "install")
 
 
 def test_options_that_contradict(cli):
-    cli("bench", "--quick", "--full").says_once("--quick and --full")
+    cli("bench", "--quick", "--full").assert_says_once("--quick and --full")
 
 
 @pytest.mark.parametrize(("option", "name"), [("--json", "a.json"), ("--picture", "a.png")])
 def test_unwritable(cli, tmp_path, option, name):
-    cli("bench", option, tmp_path / "none" / name).says_once(option, "no folder")
-    cli("bench", option, tmp_path / "a.txt").says_once(option, "must end in")
+    cli("bench", option, tmp_path / "none" / name).assert_says_once(option, "no folder")
+    cli("bench", option, tmp_path / "a.txt").assert_says_once(option, "must end in")
 
 
 def test_picture_without_points(cli, tmp_path):
-    cli("bench", "--only", "Frobenius", "--picture", tmp_path / "a.png").says_once("--picture")
+    cli("bench", "--only", "Frobenius", "--picture", tmp_path / "a.png").assert_says_once(
+        "--picture"
+    )
     assert os.listdir(tmp_path) == []
 
 

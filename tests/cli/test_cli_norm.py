@@ -62,7 +62,7 @@ def test_failed_write_leaves_the_old_file(cli, saved, tmp_path, monkeypatch):
     target = tmp_path / "g.npy"
     target.write_text("what was there before")
     monkeypatch.setattr(np, "save", full)
-    cli("norm", saved, "--grad", target).says_once("No space left")
+    cli("norm", saved, "--grad", target).assert_says_once("No space left")
     assert target.read_text() == "what was there before"
     assert sorted(os.listdir(tmp_path)) == ["a.npy", "g.npy"]
 
@@ -89,8 +89,8 @@ def test_npz_of_one_and_of_several_arrays(cli, tmp_path):
     with two.open("wb") as file:
         np.savez(file, first=A, second=2 * A)
     assert float(cli("norm", one).facts["value"]) == float(normgrad.matrix_norm(A))
-    cli("norm", two).says_once("--key", "first, second")
-    cli("norm", two, "--key", "third").says_once("'third'", "first, second")
+    cli("norm", two).assert_says_once("--key", "first, second")
+    cli("norm", two, "--key", "third").assert_says_once("'third'", "first, second")
     outcome = cli("norm", two, "--key", "second")
     assert float(outcome.facts["value"]) == float(normgrad.matrix_norm(2 * A))
 
@@ -168,15 +168,15 @@ def test_large_matrix_market(cli, tmp_path):
     assert float(outcome.facts["value"]) == 2
     assert outcome.facts["note"] == "this is a sparse matrix"
     assert pytest.importorskip("scipy.sparse").load_npz(sparse).data.tolist() == [1]
-    cli("norm", path, "--grad", dense).says_once("1000000 x 1000000", "GiB")
-    cli("check", path).says_once("1000000 x 1000000", "GiB")
-    cli("norm", path, "--ord", "nuc").says_once("2**25")
+    cli("norm", path, "--grad", dense).assert_says_once("1000000 x 1000000", "GiB")
+    cli("check", path).assert_says_once("1000000 x 1000000", "GiB")
+    cli("norm", path, "--ord", "nuc").assert_says_once("2**25")
     path.write_text("%%MatrixMarket matrix array real general\n1000000 1000000\n")
-    cli("norm", path).says_once("1000000 x 1000000", "GiB")
+    cli("norm", path).assert_says_once("1000000 x 1000000", "GiB")
 
 
 def test_sparse_gradient_of_an_array(cli, saved, tmp_path):
-    cli("norm", saved, "--grad", tmp_path / "g.npz").says_once("no sparse one", ".npy")
+    cli("norm", saved, "--grad", tmp_path / "g.npz").assert_says_once("no sparse one", ".npy")
 
 
 @pytest.mark.parametrize("format", ["csr", "csc", "coo", "bsr", "dia"])
@@ -194,11 +194,11 @@ def test_sparse_npz_with_faults(cli, tmp_path):
     large, damaged = tmp_path / "a.npz", tmp_path / "b.npz"
     sparse.save_npz(large, sparse.coo_array(([1.0], ([0], [0])), shape=(10**6, 10**6)))
     assert float(cli("norm", large).facts["value"]) == 1
-    cli("check", large).says_once("1000000 x 1000000", "GiB")
+    cli("check", large).assert_says_once("1000000 x 1000000", "GiB")
     matrix = sparse.csr_array(B)
     matrix.indices[0] = 10**6
     sparse.save_npz(damaged, matrix)
-    cli("norm", damaged).says_once(str(damaged), "damaged")
+    cli("norm", damaged).assert_says_once(str(damaged), "damaged")
 
 
 GREY = np.arange(48, dtype=np.uint8).reshape(6, 8) * 5

@@ -53,7 +53,7 @@ def test_version(cli):
     ],
 )
 def test_wrong_usage_is_told_in_one_line(cli, arguments, word):
-    cli(*arguments).says_once(word, "--help")
+    cli(*arguments).assert_says_once(word, "--help")
 
 
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -95,7 +95,7 @@ def test_missing_reader_names_the_extra(cli, monkeypatch, tmp_path, module):
     path = tmp_path / ("a.png" if module == "PIL.Image" else "a.mtx")
     path.write_bytes(b"not empty")
     monkeypatch.setitem(sys.modules, module, None)
-    cli("norm", path).says_once(INSTALL)
+    cli("norm", path).assert_says_once(INSTALL)
 
 
 def test_error_of_the_program_is_told_and_can_be_raised(cli, monkeypatch, tmp_path):

@@ -90,7 +90,7 @@ def test_text_of_one_column_is_a_matrix(cli, tmp_path):
 def test_text_with_faults(cli, tmp_path, text, words):
     path = tmp_path / "a.csv"
     path.write_text(text)
-    cli("norm", path).says_once(*words)
+    cli("norm", path).assert_says_once(*words)
 
 
 @pytest.mark.parametrize(
@@ -128,10 +128,10 @@ def test_text_with_faults(cli, tmp_path, text, words):
 def test_text_that_is_no_table(cli, tmp_path, suffix, text, words):
     path = tmp_path / f"a{suffix}"
     path.write_text(text)
-    cli("norm", path).says_once(*words)
+    cli("norm", path).assert_says_once(*words)
 
 
 def test_text_in_another_encoding(cli, tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("1,2\n3,4\n", encoding="utf-16")
-    cli("norm", path).says_once("UTF-8")
+    cli("norm", path).assert_says_once("UTF-8")

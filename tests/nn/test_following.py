@@ -15,7 +15,7 @@ def found(A: Any, vectors: Any = None, tol: float | None = None) -> Any:
     if vectors is None:
         triplet = computed_triplet(A)
     else:
-        triplet, vectors = follow(Products.of_array(A), vectors, tol)
+        triplet, vectors = follow(Products.of(A), vectors, tol)
     if triplet is None:
         return None, None, vectors
     gradient = triplet.u.mT @ triplet.v.conj() / len(triplet.u)
@@ -23,7 +23,7 @@ def found(A: Any, vectors: Any = None, tol: float | None = None) -> Any:
 
 
 def start(A: Any) -> Any:
-    return following.start(Products.of_array(A))
+    return following.start(Products.of(A))
 
 
 @pytest.mark.parametrize("shape", [(150, 140), (140, 150), (300, 250)], ids=str)

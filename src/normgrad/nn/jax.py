@@ -61,7 +61,7 @@ def spectral_normalise(
     True
     """
     check_scaling(bound, mode)
-    _check_leaf(w, "spectral_normalise takes one matrix and its state")
+    _refuse_mapping(w, "spectral_normalise takes one matrix and its state")
     w = jnp.asarray(w)
     W = w.astype(jnp.float32) if w.dtype in (jnp.float16, jnp.bfloat16) else w
     if state is not None:
@@ -94,7 +94,7 @@ def _gradient_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
     return _gradient(*primals), normgrad.hvp(primals[0], tangents[0], 2)
 
 
-def _check_leaf(x: Any, usage: str) -> None:
+def _refuse_mapping(x: Any, usage: str) -> None:
     """Raise TypeError for parameters as a whole."""
     if isinstance(x, Mapping):
         raise TypeError(
@@ -179,7 +179,7 @@ def lipschitz_bound(matrices: Iterable[Any], factor: float = 1.0) -> jax.Array:
     >>> round(float(normgrad.nn.jax.lipschitz_bound([kernel, 3 * jnp.eye(4)])), 4)
     12.0
     """
-    _check_leaf(matrices, "lipschitz_bound takes an iterable of the layers' matrices")
+    _refuse_mapping(matrices, "lipschitz_bound takes an iterable of the layers' matrices")
     total = jnp.asarray(float(factor))
     for A in matrices:
         norm = normgrad.spectral_norm(A)

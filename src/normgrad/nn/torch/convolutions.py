@@ -1,5 +1,6 @@
 """The matrix that a convolution layer is, on inputs of one size."""
 
+import functools
 import math
 import operator
 from dataclasses import dataclass, replace
@@ -121,14 +122,23 @@ class Geometry:
         Along axes where windows do not overlap, the layer does the same in each; those that reach
         over the rim are parts of one that does not.
         """
-        of, alone = self, [self._is_alone(axis) for axis in range(len(self.grid))]
-        if all(alone):
-            if self.groups == 1:
-                return weight.flatten(1)
-            return BlockDiagonal(weight.reshape(self.groups, -1, math.prod(weight.shape[1:])))
-        for axis, single in enumerate(alone):
-            of = of._with_one_window(axis) if single else of
-        return of.matrix(weight)
+        if not all(self._alone):
+            return self._reduced.matrix(weight)
+        if self.groups == 1:
+            return weight.flatten(1)
+        return BlockDiagonal(weight.reshape(self.groups, -1, math.prod(weight.shape[1:])))
+
+    @functools.cached_property
+    def _alone(self) -> list[bool]:
+        return [self._is_alone(axis) for axis in range(len(self.grid))]
+
+    @functools.cached_property
+    def _reduced(self) -> "Geometry":
+        """Return the layer with one window along axes where they do not overlap."""
+        of = self
+        for axis, alone in enumerate(self._alone):
+            of = of._with_one_window(axis) if alone else of
+        return of
 
     def _is_alone(self, axis: int) -> bool:
         """Whether windows along an axis do not overlap, and one of them is without a rim."""

@@ -100,24 +100,19 @@ class Products(NamedTuple):
     """Whether it can fall apart."""
 
     @classmethod
-    def of_array(cls, A: Tensor) -> Self:
-        m, n = A.shape
-        transposed, conjugate = A.mT, A.conj()
-
-        def splits() -> bool:
-            return A.numel() - int(torch.count_nonzero(A)) >= m + n - 2
-
-        return cls(lambda X: X @ transposed, lambda Y: Y @ conjugate, (m, n), A, splits)
-
-    @classmethod
     def of(cls, A: Tensor | Matrix) -> Self:
+        m, n = A.shape
         if isinstance(A, Tensor):
-            return cls.of_array(A)
+            array, transposed, conjugate = A, A.mT, A.conj()
+
+            def splits() -> bool:
+                return array.numel() - int(torch.count_nonzero(array)) >= m + n - 2
+
+            return cls(lambda X: X @ transposed, lambda Y: Y @ conjugate, (m, n), A, splits)
 
         def by_rows(product: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
             return lambda X: product(X.mT).mT
 
-        m, n = A.shape
         return cls(by_rows(A.matmat), by_rows(A.rmatmat), (m, n), A.model, lambda: True)
 
     @property
@@ -141,7 +136,7 @@ def computed_triplet(A: Tensor) -> Triplet | None:
     """Return the largest triplet of a small matrix; None if that is better left to an SVD."""
     if A.shape[0] < A.shape[1]:
         return _adjoint(computed_triplet(A.mH))
-    M, products = A.mH @ A, Products.of_array(A)
+    M, products = A.mH @ A, Products.of(A)
     try:
         if len(M) >= _POWERS_FROM:
             Q = _dominant(M)
@@ -231,7 +226,7 @@ def follow(A: Products, vectors: Tensor, tol: float | None) -> tuple[Triplet | N
 def _ritz(Y: Tensor, b: int) -> tuple[Tensor, Tensor]:
     """Return the b largest Ritz values, ascending, and X, whose rows make of Q their vectors.
 
-    Of ``A^H A``, from ``Y = A Q``.
+    Of ``A^H A``, from ``Y = A Q``; for any Y, the eigenvalues of its Gram matrix.
     """
     theta, X = torch.linalg.eigh(Y.conj() @ Y.mT)
     return theta[-b:], X.mT[-b:]
@@ -250,19 +245,15 @@ def _degree(n: int, low: float, high: float) -> int:
 
 def _overlooked(A: Products, V: Tensor, low: float, high: float, degree: int) -> Tensor | None:
     """Return the row y if there is much of the largest eigenvalues in it, else None."""
-
-    def outside(x: Tensor) -> Tensor:
-        return x - (x @ V.mH) @ V
-
     # T_0 = 1, T_1(z) = z, T_(k+1)(z) = 2 z T_k(z) - T_(k-1)(z), for z = 2 M / low - 1
     seed = hash(high) % 2**32  # so that it is another vector for another weight
-    x = outside(gaussian((1, V.shape[1]), V, seed))
+    x = _rest(gaussian((1, V.shape[1]), V, seed), V)
     y = torch.sub(A.back(A.forth(x)), x, alpha=low / 2) * (2 / low)
     for _ in range(degree - 1):
         last = y
         y = torch.sub(A.back(A.forth(y)), y, alpha=low / 2).mul_(4 / low).sub_(x)
         x = last
-    y = outside(y)
+    y = _rest(y, V)
     y = y / y.abs().amax()  # which may be too large for a square
     y = y / torch.linalg.vector_norm(y)
     known = torch.linalg.vector_norm(A.forth(y)).item() ** 2 < (low + high) / 2
@@ -299,10 +290,14 @@ def _adjoint(triplet: Triplet | None) -> Triplet | None:
 
 def _outside(rows: Tensor, V: Tensor) -> Tensor:
     """Return rows orthonormal to V and to each other, some zero if not so many are left."""
-    rows = _orthonormal(rows - (rows @ V.mH) @ V)
-    rows = rows - (rows @ V.mH) @ V  # what now goes by more than half was rounding alone
-    size, X = torch.linalg.eigh(rows.conj() @ rows.mT)
-    return (X.mT * torch.where(size > 0.25, size.rsqrt(), 0.0)[:, None]) @ rows
+    rows = _rest(_orthonormal(_rest(rows, V)), V)
+    size, X = _ritz(rows, len(rows))  # what went by more than half was rounding alone
+    return (X * torch.where(size > 0.25, size.rsqrt(), 0.0)[:, None]) @ rows
+
+
+def _rest(rows: Tensor, V: Tensor) -> Tensor:
+    """Return rows less their parts in V."""
+    return rows - (rows @ V.mH) @ V
 
 
 def _orthonormal(rows: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ class SpectralNorm(nn.Module):
         if matrix is None and (weight.ndim != 2 or 0 in weight.shape):
             raise ValueError(
                 f"expected a nonempty matrix; got a weight of shape {tuple(weight.shape)}. "
-                "Give `matrix`, which makes a normgrad.Matrix of it"
+                "Give `matrix`, which makes a matrix of it"
             )
         with torch.no_grad():
             A = self._matrix(computed(weight))
@@ -284,7 +284,7 @@ def spectral_norm(
             "bound=..., by keyword"
         )
     weight = getattr(module, name, None)
-    if isinstance(module, nn.Module) and weight is None and any(module.children()):
+    if weight is None and not _names(module) and any(module.children()):
         raise ValueError(
             f"a {type(module).__name__} has no {name!r} of its own; give each of its layers a "
             "spectral norm"
