@@ -8,6 +8,7 @@ import pytest
 import torch
 
 import normgrad
+from normgrad.arithmetic import gram
 from tests.conftest import orthonormal
 
 LIBRARIES = {"numpy": np.asarray, "torch": torch.asarray}
@@ -54,3 +55,44 @@ def test_peak_memory_of_the_correction(rng: Any) -> None:
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak <= 6.3 * A.nbytes
+
+
+@pytest.mark.parametrize("library", list(LIBRARIES))
+@pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
+@pytest.mark.parametrize("shape", [(900, 60), (60, 900), (2, 400, 40)], ids=str)
+@pytest.mark.parametrize("condition", [1e6, 1e8, 1e10])
+def test_preconditioned_far_from_square(
+    condition: float, shape: Any, is_complex: bool, library: str, rng: Any
+) -> None:
+    """As accurate as an SVD, whose vectors are off by eps times the condition number."""
+    *batch, m, n = shape
+    k = min(m, n)
+    s = np.concatenate([np.ones(k // 2), np.geomspace(1, 1 / condition, k - k // 2)])
+    U, V = (orthonormal(rng, size, k, is_complex=is_complex) for size in (m, n))
+    A = np.array(np.broadcast_to((U * s) @ V.conj().T, shape))
+    assert normgrad.explain(LIBRARIES[library](A), "nuc").factorization == "gram"
+    value, G = map(np.asarray, normgrad.value_and_grad(LIBRARIES[library](A), "nuc"))
+    np.testing.assert_allclose(value, s.sum(), rtol=1e-14)
+    np.testing.assert_allclose(
+        G, np.broadcast_to(U @ V.conj().T, shape), atol=8 * np.finfo(float).eps * condition
+    )
+    short = G if m < n else G.conj().swapaxes(-2, -1)
+    unit = short @ short.conj().swapaxes(-2, -1)
+    np.testing.assert_allclose(unit, np.broadcast_to(np.eye(k), unit.shape), atol=1e-10)
+
+
+@pytest.mark.parametrize("library", list(LIBRARIES))
+@pytest.mark.parametrize("least", [1e-13, 0.0])
+def test_not_preconditioned_below_its_reach(least: float, library: str, rng: Any) -> None:
+    s = np.append(np.geomspace(1, 1e-9, 39), least)
+    A = (orthonormal(rng, 400, 40) * s) @ orthonormal(rng, 40, 40).T
+    assert normgrad.explain(LIBRARIES[library](A), "nuc").factorization == "qr"
+
+
+@pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
+@pytest.mark.parametrize("shape", [(30, 401), (500, 400)], ids=str)
+def test_one_triangle_is_enough(shape: Any, is_complex: bool, rng: Any) -> None:
+    A = rng.standard_normal(shape) + (1j * rng.standard_normal(shape) if is_complex else 0)
+    S = gram(torch.from_numpy(A)).numpy()
+    np.testing.assert_allclose(S, A.conj().T @ A, atol=1e-12 * shape[0])
+    np.testing.assert_allclose(S, S.conj().T, atol=1e-12 * shape[0])

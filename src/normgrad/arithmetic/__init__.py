@@ -25,6 +25,7 @@ from normgrad.arithmetic.entries import (
     real_inner,
     vector_norm,
 )
+from normgrad.arithmetic.gram import gram, gram_in_double
 from normgrad.arithmetic.namespace import (
     Array,
     adjoint,
@@ -51,7 +52,6 @@ from normgrad.arithmetic.namespace import (
 from normgrad.arithmetic.precision import (
     double,
     gaussian,
-    gram,
     has_double,
     is_single,
     like,
@@ -97,6 +97,7 @@ __all__ = [
     "from_host",
     "gaussian",
     "gram",
+    "gram_in_double",
     "half_of_value",
     "has_double",
     "host",

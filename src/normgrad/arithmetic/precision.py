@@ -1,14 +1,11 @@
 """Single and double precision, and random numbers of either."""
 
-import functools
-import operator
 import sys
 
 import numpy as np
 
 from normgrad.arithmetic.namespace import (
     Array,
-    adjoint,
     device,
     is_complex,
     is_jax,
@@ -16,7 +13,7 @@ from normgrad.arithmetic.namespace import (
     namespace,
 )
 
-__all__ = ["double", "gaussian", "gram", "has_double", "is_single", "like", "single", "times"]
+__all__ = ["double", "gaussian", "has_double", "is_single", "like", "row_blocks", "single", "times"]
 
 _BLOCK = 2**20
 """So many entries are converted to double precision at a time."""
@@ -50,7 +47,7 @@ def like(x: Array, y: Array) -> Array:
     return x if x.dtype == to else namespace(x).astype(x, to)
 
 
-def _row_blocks(A: Array) -> list[Array]:
+def row_blocks(A: Array) -> list[Array]:
     """Return A in blocks of rows; JAX gets it whole, and fuses the conversion."""
     m, n = A.shape[-2:]
     rows = max(_BLOCK // n, n)
@@ -59,17 +56,11 @@ def _row_blocks(A: Array) -> list[Array]:
     return [A[..., start : start + rows, :] for start in range(0, m, rows)]
 
 
-def gram(A: Array) -> Array:
-    """Return ``A^H A`` in double precision, without a copy of a tall A in double precision."""
-    products = (adjoint(B) @ B for B in map(double, _row_blocks(A)))
-    return functools.reduce(operator.add, products)
-
-
 def times(A: Array, M: Array) -> Array:
     """Return ``A M``, taken in the precision of M and rounded to that of A."""
     if A.dtype == M.dtype or not is_single(A):
         return A @ M
-    blocks = [like(double(B) @ M, A) for B in _row_blocks(A)]
+    blocks = [like(double(B) @ M, A) for B in row_blocks(A)]
     return blocks[0] if len(blocks) == 1 else namespace(A).concat(blocks, axis=-2)
 
 

@@ -20,6 +20,7 @@ from normgrad.arithmetic import (
     branch,
     divide,
     frobenius,
+    gram,
     identity,
     is_single,
     machine_epsilon,
@@ -90,9 +91,9 @@ def _iterated(A: Array) -> tuple[Array, Array]:
     X = A * divide(xp.ones_like(bound), bound)[..., None, None]
     unit = identity(n, A)
     for a, b, c in _plan(1e-3 if is_single(A.real) else 1e-6):
-        S = adjoint(X) @ X
+        S = gram(X)
         X = X @ (a * unit + S @ (b * unit + c * S))
-    residual = frobenius(adjoint(X) @ X - unit)
+    residual = frobenius(gram(X) - unit)
     return X, residual <= 32 * n * machine_epsilon(A)
 
 

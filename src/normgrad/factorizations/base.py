@@ -25,6 +25,7 @@ __all__ = [
     "Outcome",
     "Spectrum",
     "Verdict",
+    "far_from_square",
 ]
 
 
@@ -321,3 +322,8 @@ class Factorization(ABC):
     @abstractmethod
     def factorize(self, A: Array, demand: Demand) -> Outcome:
         """Return singular triplets, and whether they are as accurate as those of an SVD."""
+
+
+def far_from_square(m: int, n: int) -> bool:
+    """Whether an m x n matrix is so tall or wide that its smaller side is to be worked on."""
+    return max(m, n) >= 4 * min(m, n)

@@ -31,15 +31,18 @@ import numpy as np
 from normgrad.arithmetic import (
     Array,
     adjoint,
+    column_norms,
     divide,
     frobenius,
     gaussian,
     gram,
+    gram_in_double,
     has_double,
     identity,
     is_single,
     is_traced,
     like,
+    machine_epsilon,
     namespace,
     when,
 )
@@ -51,7 +54,9 @@ from normgrad.factorizations.base import (
     Outcome,
     Spectrum,
     Verdict,
+    far_from_square,
 )
+from normgrad.factorizations.svd import thin_svd
 
 __all__ = ["Gram"]
 
@@ -59,6 +64,7 @@ _LEADING = 1 / 8
 _WELL_CONDITIONED = 1e-2
 _DEFECT = 3e-6
 _CONDITION = 1e5
+_NEARLY_ORTHONORMAL = 1e-3
 _SMALLEST, _SMALLEST_ALONE = 16, 96
 _PROBED = 256
 
@@ -128,7 +134,7 @@ def _from_gram(S: Array, *, vectors: bool) -> tuple[Array, Any]:
 def _leading_triplets(A: Array, demand: Demand) -> Outcome:
     """Return the triplets that are not small."""
     xp = namespace(A)
-    s, V = _from_gram(adjoint(A) @ A, vectors=demand.vectors)
+    s, V = _from_gram(gram(A), vectors=demand.vectors)
     holds = s[..., demand.triplets - 1] >= (_LEADING + demand.tie) * s[..., 0]
     reason = f"singular value {demand.triplets} is more than {_LEADING:g} of the largest"
     if not demand.vectors:
@@ -142,7 +148,7 @@ def _leading_triplets(A: Array, demand: Demand) -> Outcome:
 def _in_double(A: Array, demand: Demand) -> Outcome:
     """Return all triplets of a matrix of single precision."""
     xp = namespace(A)
-    s, V = _from_gram(gram(A), vectors=demand.vectors)
+    s, V = _from_gram(gram_in_double(A), vectors=demand.vectors)
     reason = "single precision, by way of a Gram matrix in double"
     if not demand.vectors:
         return Outcome(Spectrum(None, like(s, A), None), True, reason)
@@ -156,7 +162,7 @@ def _in_double(A: Array, demand: Demand) -> Outcome:
 def _corrected(A: Array) -> Outcome:
     """Return all triplets of a matrix of double precision, with the defect of U."""
     xp = namespace(A)
-    s, V = _from_gram(adjoint(A) @ A, vectors=True)
+    s, V = _from_gram(gram(A), vectors=True)
     ratio = divide(s[..., -1], s[..., 0], otherwise=1.0)  # (of a zero matrix all are equal)
     holds = ratio > 1 / _CONDITION
     if not is_traced(A):
@@ -166,13 +172,13 @@ def _corrected(A: Array) -> Outcome:
             reason = f"the smallest singular value is {least:.1e} of the largest"
             return Outcome(Spectrum(Image(A, W), s, Columns(V), complete=False), True, reason)
         if not xp.any(holds):
-            return Outcome(None, False, f"the condition number is above {_CONDITION:g}")
+            return _preconditioned(A, s, V)
     U = A @ V
     s = xp.linalg.vector_norm(U, axis=-2)
     U /= xp.where(s > 0, s, 1.0)[..., None, :]  # in its own memory, where the library has such
 
     def defect(U: Array) -> Array:
-        E = adjoint(U) @ U
+        E = gram(U)
         E -= identity(E.shape[-1], E) * xp.astype(s > 0, s.dtype)[..., None]
         return E
 
@@ -182,6 +188,26 @@ def _corrected(A: Array) -> Outcome:
     holds = holds & (frobenius(E) <= _DEFECT)
     reason = f"U is orthonormal to {_DEFECT:g}"
     return Outcome(Spectrum(Columns(U), s, Columns(V), complete=False, defect=E), holds, reason)
+
+
+def _preconditioned(A: Array, s: Array, V: Array) -> Outcome:
+    """Return all triplets of a tall A from its s and V, which are right to ``sqrt(eps)`` only."""
+    xp, (m, n) = namespace(A), A.shape[-2:]
+    failure = Outcome(None, False, f"the condition number is above {_CONDITION:g}")
+    if not far_from_square(m, n):
+        return failure
+    floor = machine_epsilon(A) ** 0.5 * s[..., :1]
+    # the last singular value is at most |A v_n|: it may be seen at once to be too small
+    if not xp.any(column_norms(A @ V[..., -1:]) > _NEARLY_ORTHONORMAL * floor):
+        return failure
+    d = xp.maximum(s, floor)
+    B = A @ (V * divide(xp.ones_like(d), d)[..., None, :])
+    t, X = _from_gram(gram(B), vectors=True)
+    holds = t[..., -1] > _NEARLY_ORTHONORMAL * t[..., 0]
+    W, s, Yh = thin_svd((t[..., :, None] * adjoint(X) * d[..., None, :]) @ adjoint(V))
+    U = Image(B, (X * divide(xp.ones_like(t), t)[..., None, :]) @ W)
+    reason = "A V diag(1/s) is well conditioned"
+    return Outcome(Spectrum(U, s, Columns(adjoint(Yh)), complete=False), holds, reason)
 
 
 def _condition(A: Array) -> Array:

@@ -11,6 +11,7 @@ from normgrad.factorizations.base import (
     Outcome,
     Spectrum,
     Verdict,
+    far_from_square,
 )
 from normgrad.factorizations.svd import thin_svd
 
@@ -32,7 +33,7 @@ class TriangularSVD(Factorization):
         m, n = A.shape[-2:]
         if not demand.vectors and not demand.named:
             return Verdict(False, "without vectors, LAPACK's own SVD takes this road")
-        if (max(m, n) < 4 * min(m, n) or min(m, n) < 8) and not demand.named:
+        if (not far_from_square(m, n) or min(m, n) < 8) and not demand.named:
             return Verdict(False, f"{m} x {n} is not far from square, or is small")
         return Verdict(True, f"{m} x {n} is far from square: the SVD of a triangular factor")
 
