@@ -58,6 +58,15 @@ def _torch_value(x: NDArray[Any], ord: Any) -> Duel:
 
 
 def _torch_hessian(x: NDArray[Any], ord: Any) -> Duel:
+    """Once more at the same matrix; PyTorch's function of that name begins anew."""
+    torch = needed("torch")
+    tensor, E = torch.from_numpy(x), torch.from_numpy(x[..., ::-1, :].copy())
+    norm = _torch_norm(ord)
+    _, product = normgrad.linearize(tensor, ord)
+    return Duel(lambda: product(E), lambda: torch.autograd.functional.hvp(norm, tensor, E)[1])
+
+
+def _torch_hessian_from_graph(x: NDArray[Any], ord: Any) -> Duel:
     """Once more at the same matrix: its gradient, with its graph, is there."""
     torch = needed("torch")
     leaf = torch.from_numpy(x).requires_grad_()
@@ -133,6 +142,7 @@ CALLS: dict[tuple[str, str], Callable[[NDArray[Any], Any], Duel]] = {
     ("PyTorch", "value"): _torch_value,
     ("PyTorch", "prox"): _torch_prox,
     ("PyTorch", "Hessian product"): _torch_hessian,
+    ("PyTorch", "Hessian product from a graph"): _torch_hessian_from_graph,
     ("JAX", ""): _jax_gradient,
     ("NumPy", ""): _numpy_gradient,
     ("SciPy", ""): _scipy_gradient,

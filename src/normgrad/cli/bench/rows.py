@@ -109,6 +109,7 @@ ROWS: tuple[Row, ...] = (
     Row("nuclear", (512, 512), call="value", quick=(256, 256)),
     Row("nuclear", (512, 512), call="prox", quick=(256, 256)),
     Row("nuclear", (256, 256), call="Hessian product"),
+    Row("nuclear", (256, 256), call="Hessian product from a graph"),
     *(Row("spectral", (n, n), library="JAX") for n in (128, 512, 2048)),
     Row("spectral", (2048, 2048), "decaying", "float32", library="JAX", quick=(256, 256)),
     *(Row("nuclear", (n, n), library="JAX") for n in (128, 512)),
