@@ -164,15 +164,15 @@ def _corrected(A: Array) -> Outcome:
     xp = namespace(A)
     s, V = _from_gram(gram(A), vectors=True)
     ratio = divide(s[..., -1], s[..., 0], otherwise=1.0)  # (of a zero matrix all are equal)
+    well = ratio > _WELL_CONDITIONED
+    # (compiled code has either this or the correction; far from square a QR decomposition is next)
+    if far_from_square(*A.shape[-2:]) if is_traced(A) else bool(xp.all(well)):
+        W = V * divide(xp.ones_like(s), s)[..., None, :]
+        reason = f"the smallest singular value is more than {_WELL_CONDITIONED:g} of the largest"
+        return Outcome(Spectrum(Image(A, W), s, Columns(V), complete=False), well, reason)
     holds = ratio > 1 / _CONDITION
-    if not is_traced(A):
-        least = float(xp.min(ratio))
-        if least > _WELL_CONDITIONED:
-            W = V * divide(xp.ones_like(s), s)[..., None, :]
-            reason = f"the smallest singular value is {least:.1e} of the largest"
-            return Outcome(Spectrum(Image(A, W), s, Columns(V), complete=False), True, reason)
-        if not xp.any(holds):
-            return _preconditioned(A, s, V)
+    if not is_traced(A) and not bool(xp.any(holds)):
+        return _preconditioned(A, s, V)
     U = A @ V
     s = xp.linalg.vector_norm(U, axis=-2)
     U /= xp.where(s > 0, s, 1.0)[..., None, :]  # in its own memory, where the library has such
@@ -183,8 +183,7 @@ def _corrected(A: Array) -> Outcome:
         return E
 
     # (where it is traced, that the condition is moderate has not been used yet)
-    moderate = xp.min(ratio) > _WELL_CONDITIONED
-    E = when(moderate, lambda U: xp.zeros_like(V), defect, U)
+    E = when(xp.all(well), lambda U: xp.zeros_like(V), defect, U)
     holds = holds & (frobenius(E) <= _DEFECT)
     reason = f"U is orthonormal to {_DEFECT:g}"
     return Outcome(Spectrum(Columns(U), s, Columns(V), complete=False, defect=E), holds, reason)
@@ -198,7 +197,7 @@ def _preconditioned(A: Array, s: Array, V: Array) -> Outcome:
         return failure
     floor = machine_epsilon(A) ** 0.5 * s[..., :1]
     # the last singular value is at most |A v_n|: it may be seen at once to be too small
-    if not xp.any(column_norms(A @ V[..., -1:]) > _NEARLY_ORTHONORMAL * floor):
+    if not bool(xp.any(column_norms(A @ V[..., -1:]) > _NEARLY_ORTHONORMAL * floor)):
         return failure
     d = xp.maximum(s, floor)
     B = A @ (V * divide(xp.ones_like(d), d)[..., None, :])
