@@ -64,11 +64,9 @@ def _blocks(A: Array) -> tuple[Array, Array]:
 def _from_left(A: Array) -> Product:
     """Return ``X -> X A^T``."""
     xp = namespace(A)
-    if is_torch(A):
-        return lambda X: X @ A.mT
     if is_jax(A):
         return lambda X: (A @ X.mT).mT
-    blocks, rest = _blocks(A)
+    blocks, rest = _blocks(A)  # (here PyTorch wants the rows X, and no copy of them, as columns)
 
     def product(X: Array) -> Array:
         Y = xp.reshape(blocks @ X.mT, (-1, X.shape[0]))
