@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from normgrad.factorizations import jacobi
+from normgrad.factorizations import jacobi, usual
 from normgrad.factorizations.base import Demand
 from normgrad.factorizations.jacobi import BatchedJacobi
 from normgrad.factorizations.planar import RotationAndReflection
@@ -214,3 +214,17 @@ def test_jax(traced: bool) -> None:
         np.testing.assert_allclose(s, np.broadcast_to([2, 0.5], s.shape), atol=1e-14)
         np.testing.assert_allclose(same, A, atol=1e-14)
         np.testing.assert_allclose(polar, U @ V.conj().mT, atol=1e-13)
+
+
+def test_the_usual_way_of_a_small_matrix_is_an_svd() -> None:
+    """What is done at once for one matrix of at most 100 entries is what would be chosen."""
+    shapes = [(m, n) for m in range(1, 101) for n in range(1, 101) if 1 < m * n <= 100]
+    for dtype in ("float32", "complex128"):
+        tol = 1e-6 if dtype == "float32" else 1e-14
+        for vectors in (True, False):
+            ways = {
+                usual(shape, dtype, Demand(k, tol, tol, vectors))
+                for shape in shapes
+                for k in {1, min(shape)}
+            }
+            assert ways == {"svd"}

@@ -9,7 +9,12 @@ from normgrad.arithmetic import Array, adjoint, dtype_name, largest, machine_eps
 from normgrad.calculus.lift import LiftDerivative, lift
 from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule
-from normgrad.calculus.small import is_moderate, quick_value, quick_value_and_gradient
+from normgrad.calculus.small import (
+    is_moderate,
+    is_small,
+    quick_value,
+    quick_value_and_gradient,
+)
 from normgrad.calculus.tolerances import snap_to_zero, tolerances
 from normgrad.factorizations import (
     Account,
@@ -143,7 +148,10 @@ class NormBySingularValues(BySingularValues, NormRule):
         """Whether it can be seen at once that it is an SVD that is used."""
         if self.method != "auto" or not is_moderate(A):
             return False
-        return usual(A.shape, dtype_name(A.dtype), self.demand(A, vectors=vectors)) == "svd"
+        return (
+            is_small(A)
+            or usual(A.shape, dtype_name(A.dtype), self.demand(A, vectors=vectors)) == "svd"
+        )
 
     def value_and_gradient(self, A: Array) -> tuple[Array, Array]:
         if is_empty(A):

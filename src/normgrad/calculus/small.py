@@ -20,7 +20,7 @@ _ENTRIES, _MOST = 100, 2**16
 
 
 def is_small(A: Array) -> bool:
-    """Whether A is one matrix of few entries, an array of NumPy."""
+    """Whether A is one matrix of few entries, an array of NumPy; the usual way is an SVD."""
     return isinstance(A, np.ndarray) and A.ndim == 2 and 1 < A.size <= _ENTRIES
 
 

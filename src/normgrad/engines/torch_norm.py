@@ -48,13 +48,28 @@ def _is_graph_kept() -> bool:
 
 def _computed(rule: NormRule, x: Any) -> tuple[Any, Any]:
     """Return value and gradient; of a small tensor by NumPy, whose calls cost less."""
-    if x.numel() > 256 or not x.is_cpu or type(x) not in _PLAIN or not rule.any_library:
+    small = _as_small(rule, x)
+    if small is None:
         return in_full_precision(_quickly, rule, x)
+    value, G = NUMPY.value_and_gradient(rule, small)
+    return torch.from_numpy(np.asarray(value)), torch.from_numpy(G)
+
+
+def _computed_value(rule: NormRule, x: Any) -> Any:
+    small = _as_small(rule, x)
+    if small is None:
+        return in_full_precision(rule.value, x.detach())
+    return torch.from_numpy(np.asarray(NUMPY.value(rule, small)))
+
+
+def _as_small(rule: NormRule, x: Any) -> Any:
+    """Return a small tensor as an array of NumPy, else None."""
+    if x.numel() > 256 or not x.is_cpu or type(x) not in _PLAIN or not rule.any_library:
+        return None
     x = x.detach()
     if x.is_conj() or x.is_neg():
         x = x.resolve_conj().resolve_neg()
-    value, G = NUMPY.value_and_gradient(rule, x.numpy())
-    return torch.from_numpy(np.asarray(value)), torch.from_numpy(G)
+    return x.numpy()
 
 
 def _quickly(rule: NormRule, x: Any) -> tuple[Any, Any]:
@@ -206,7 +221,7 @@ def value(rule: NormRule, x: Any) -> Any:
     """Return the norm, and keep the gradient where reverse mode is on."""
     if x.requires_grad and torch.is_grad_enabled():
         return _apply_norm(x, rule) if only_reverse() else value_and_gradient(rule, x)[0]
-    return _ValueAlone.apply(x, rule)
+    return _computed_value(rule, x) if only_reverse() else _ValueAlone.apply(x, rule)
 
 
 def value_and_gradient(rule: NormRule, x: Any) -> tuple[Any, Any]:
