@@ -105,7 +105,7 @@ def test_single_precision_far_from_square(
     # (the matrix as it has been rounded)
     U, s, Vh = np.linalg.svd(A.astype(complex), full_matrices=False)
     value, G = map(np.asarray, normgrad.value_and_grad(LIBRARIES[library](A), "nuc"))
-    np.testing.assert_allclose(value, s.sum(axis=-1), rtol=1e-7)
+    np.testing.assert_allclose(value, s.sum(axis=-1), rtol=1.2e-7)
     if library == "torch" and condition < 8:
         u, _, vh = torch.linalg.svd(torch.from_numpy(A), full_matrices=False)
         peer = np.asarray(u @ vh)
