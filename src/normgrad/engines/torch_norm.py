@@ -72,6 +72,11 @@ def _as_small(rule: NormRule, x: Any) -> Any:
     return x.numpy()
 
 
+def _is_one(x: Any) -> bool:
+    """Whether a tensor can be seen at once to be the number 1."""
+    return x.ndim == 0 and x.is_cpu and x.item() == 1
+
+
 def _quickly(rule: NormRule, x: Any) -> tuple[Any, Any]:
     found = rule.quick(x)
     return rule.value_and_gradient(x) if found is None else found
@@ -200,7 +205,8 @@ class _Norm(torch.autograd.Function):
             ctx.G = None
             alone = ctx.owned and not _is_legacy_batched(value_bar)
             if alone and not torch.is_grad_enabled() and only_reverse():
-                return G.mul_(value_bar), None  # nobody else has it: no other buffer
+                # nobody else has it: no other buffer, nor a pass where the norm is the loss itself
+                return G if _is_one(value_bar) else G.mul_(value_bar), None
         if torch.is_grad_enabled():
             if ctx.memory is None:
                 ctx.memory = Memory(ctx.rule, G)
