@@ -87,8 +87,8 @@ def prox(
         values. Spectral: singular values clipped at the level that takes `step` off their
         sum. Ky Fan k: a level taken off the k largest, until they meet the next ones. Schatten
         p: Newton's method, for each singular value and around it for their norm, to rounding
-        level. 1 and inf: the columns (rows) of largest sum, soft thresholded. Also for
-        `HuberNuclear` and `WeightedNuclear`.
+        level. 1 and inf: the columns (rows) of largest sum, soft thresholded. Also for `Squared`
+        of these, `HuberNuclear` and `WeightedNuclear`.
 
     Returns
     -------

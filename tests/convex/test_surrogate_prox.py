@@ -17,6 +17,8 @@ SURROGATES = [
     normgrad.WeightedNuclear([0.1, 0.5, 1, 2]),
     normgrad.WeightedNuclear([1, 3, 0.5, 2]),
     normgrad.WeightedNuclear([1, 0, 0.5]),
+    *map(normgrad.Squared, ("fro", "nuc", 2, 1, np.inf)),
+    *map(normgrad.Squared, (normgrad.Schatten(3), normgrad.Schatten(1.3), normgrad.KyFan(2))),
 ]
 
 
@@ -86,6 +88,8 @@ def test_scale(scale: float, ord: Any, rng: Any) -> None:
     A = rng.standard_normal((4, 5))
     if isinstance(ord, normgrad.HuberNuclear):
         ord, step = normgrad.HuberNuclear(0.7 * scale), 0.4 * scale
+    elif isinstance(ord, normgrad.Squared):
+        step = 0.4
     else:
         step = 0.4 * scale
     expected = normgrad.prox(A, 0.4, SURROGATES[0] if type(ord) is type(SURROGATES[0]) else ord)
@@ -95,6 +99,8 @@ def test_scale(scale: float, ord: Any, rng: Any) -> None:
 
 @pytest.mark.parametrize("ord", SURROGATES, ids=str)
 def test_types(ord: Any, rng: Any) -> None:
+    if ord in (normgrad.Squared(1), normgrad.Squared(np.inf)):
+        pytest.skip("norms of columns or rows are not for these types")
     d, B = np.array([3.0, -1.0, 2.0, 0.1]), matrix(rng, True)[:, :4]
     for A in (
         normgrad.Diagonal(d),
@@ -143,3 +149,24 @@ def test_zeros(rng: Any) -> None:
         np.testing.assert_array_equal(P, 0)
         P = normgrad.prox(normgrad.Diagonal(huge * np.array([3.0, -1, 0])), np.inf, SURROGATES[0])
         np.testing.assert_array_equal(P.diagonal, 0)
+
+
+@pytest.mark.parametrize("ord", [o for o in SURROGATES if isinstance(o, normgrad.Squared)], ids=str)
+@pytest.mark.parametrize("step", [1e-9, 0.4, 30.0, 1e6, np.inf])
+def test_a_square_by_its_norm(ord: Any, step: float, rng: Any) -> None:
+    """The step of the norm is ``2 step |P|``, and what it took away is that of a subgradient."""
+    for A in (rng.standard_normal((4, 5)), np.diag([2.0, 2, 1, 0]), np.zeros((3, 2))):
+        P = normgrad.prox(A, step, ord)
+        norm = float(normgrad.matrix_norm(P, ord.ord))
+        if norm == 0:
+            assert step == np.inf or not A.any()
+            continue
+        G = (A - P) / (2 * step * norm)
+        rounding = 1e-15 / step + 1e-14
+        assert normgrad.dual_norm(G, ord.ord) <= 1 + rounding
+        np.testing.assert_allclose(np.vdot(G, P), norm, rtol=rounding + 1e-15 * step)
+
+
+def test_a_square_has_no_ball() -> None:
+    with pytest.raises(NotImplementedError, match="Squared of these"):
+        normgrad.project(np.eye(2), 1.0, normgrad.Squared("nuc"))

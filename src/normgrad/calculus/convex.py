@@ -66,7 +66,7 @@ class MapBySingularValues(BySingularValues, ProxRule):
             return lifted, lift(spectrum, step, lambda: curvature)
 
         lifted, in_t = self.at(scaled, both, complete=True)
-        in_t = restore(in_t, (scaled, 0))
+        in_t = restore(in_t, (scaled, (self.norm.degree or 1) - 1))
         return SpectralDerivative(lifted, scaled.without_matrix(), 0), in_t
 
 
@@ -121,16 +121,16 @@ class _MapByEntries(ProxRule):
     def prox(self, A: Array, t: Array) -> Array:
         if is_empty(A):
             return namespace(A).zeros_like(A)
-        scaled, t = normalise(A).with_step(t)
+        scaled, t = normalise(A).with_step(t, self.norm.degree)
         (P, _, _), same = self.map(scaled.matrix, t)
         return restore(_but_where(same, scaled.matrix, P), (scaled, 1))
 
     def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
         if is_empty(A):
             return ZeroDerivative(), namespace(A).zeros_like(A)
-        scaled, t = normalise(A).with_step(t)
+        scaled, t = normalise(A).with_step(t, self.norm.degree)
         (_, step, derivative), _ = self.map(scaled.matrix, t)
-        in_t = restore(step, (scaled, 0))
+        in_t = restore(step, (scaled, (self.norm.degree or 1) - 1))
         return SpectralDerivative(derivative, scaled.without_matrix(), 0), in_t
 
 

@@ -45,9 +45,10 @@ class Normalised(NamedTuple):
         return self._replace(matrix=None)
 
     def with_step(self, t: Array, degree: int | None = 1) -> tuple["Normalised", Array]:
-        """Return this, and a proximal step per matrix scaled like A, for what has a degree.
+        """Return this, and a proximal step, or a radius, for the scaled matrix.
 
-        A step that is negative or NaN makes all results for its matrix NaN.
+        The `degree` is that of the norm. The proximal point has degree 1 if the step has degree
+        ``2 - degree``. A step that is negative or NaN makes all results for its matrix NaN.
         """
         xp = namespace(t)
         valid = t >= 0
@@ -55,7 +56,7 @@ class Normalised(NamedTuple):
         if not seen(xp.all(valid)):
             size = xp.where(valid, xp.zeros_like(t) if size is None else size, float("nan"))
             t = xp.where(valid, t, 0.0)
-        if degree is None:
+        if degree != 1:  # (2 is the other; None has no scale)
             return self._replace(size=size), t
         t = t if self.exponent is None else shift(t, -self.exponent)
         # beyond any norm the result is 0 for every step: a finite one spares inf - inf

@@ -46,6 +46,7 @@ from normgrad.norms import (
     Spectral,
     UnitarilyInvariantNorm,
 )
+from normgrad.norms.squared import SquaredGauge, SquaredOfEntries
 
 __all__ = [
     "ONE_BY_ONE",
@@ -264,9 +265,12 @@ def _map(
     A: Matrix, embedding: Embedding, norm: Norm, by_entries: Any, by_values: Any, what: str
 ) -> ProxRule:
     norm = for_diagonal(A, norm)
-    if isinstance(norm, Frobenius) and isinstance(A, (*ONE_BY_ONE, HermitianMatrix)):
+    inner = norm.norm if isinstance(norm, SquaredOfEntries) else norm
+    if isinstance(inner, Frobenius) and isinstance(A, (*ONE_BY_ONE, HermitianMatrix)):
         rule: ProxRule = by_entries(norm)  # the row has the norm of the matrix
         return rule
+    if isinstance(norm, SquaredOfEntries) and isinstance(inner, Frobenius):
+        norm = SquaredGauge(inner)
     if isinstance(norm, UnitarilyInvariantNorm):
         if isinstance(A, (Diagonal, BlockDiagonal)):
             return _ByBlocks(by_values(norm), embedding)

@@ -214,6 +214,6 @@ def no_ball(norm: Norm) -> NotImplementedError:
     """Return the error for a norm whose proximal map and projection are not available."""
     return NotImplementedError(
         f"proximal map and projection of the {norm} are not available; they are for 'fro', "
-        "'nuc', 2, 1, inf, Schatten(p) and KyFan(k), and the proximal map alone for HuberNuclear "
-        "and WeightedNuclear"
+        "'nuc', 2, 1, inf, Schatten(p) and KyFan(k), and the proximal map alone for Squared of "
+        "these, HuberNuclear and WeightedNuclear"
     )

@@ -69,7 +69,8 @@ class Proximal(NamedTuple):
     def complement(self, s: Array) -> "Proximal":
         """Return what this map takes away from s: the other term of Moreau's decomposition."""
         g, slope, differences, w, weight = self.curvature
-        rest = Curvature(s - g, 1 - slope, lambda x, rest: 1 - differences(x, x - rest), w, -weight)
+        left = namespace(s).where(s > g, s - g, 0.0)  # (not negative by rounding)
+        rest = Curvature(left, 1 - slope, lambda x, rest: 1 - differences(x, x - rest), w, -weight)
         return Proximal(rest, -self.step)
 
     def outside(self, condition: Array, s: Array) -> "Proximal":

@@ -1,12 +1,21 @@
 """The square of a norm."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, NamedTuple, final
 
 from normgrad.arithmetic import Array, divide, namespace, real_inner
-from normgrad.norms.base import Curvature, EntrywiseNorm, Norm, UnitarilyInvariantNorm, norm_of_name
+from normgrad.norms.base import (
+    Curvature,
+    EntrywiseNorm,
+    EntrywiseProximal,
+    Norm,
+    Proximal,
+    UnitarilyInvariantNorm,
+    norm_of_name,
+)
 from normgrad.norms.differences import each
 from normgrad.norms.frobenius import Frobenius
+from normgrad.norms.square_root import square_root
 
 __all__ = ["Squared", "SquaredGauge", "SquaredOfEntries"]
 
@@ -27,6 +36,9 @@ class Squared(Norm):
     the norm. The square is smooth at 0, where the gradient is 0; for the Frobenius norm the
     gradient is 2A and the Hessian 2I everywhere, also at 0. For the other norms the second
     derivative at 0 depends on the direction, and is 0 here.
+
+    `prox` knows its proximal map, where it knows that of the norm: that is evaluated some five
+    times. The ball of radius r is the norm's of radius ``r ** 0.5``.
 
     Examples
     --------
@@ -130,6 +142,29 @@ class SquaredGauge(_Square, UnitarilyInvariantNorm):
             xp.concat([factor * weight, xp.full_like(factor, 2.0)], axis=-1),
         )
 
+    def proximal(self, s: Array, step: Array) -> Proximal:
+        def proximal(tau: Array) -> tuple[Proximal, Array, Array]:
+            inner = self.norm.proximal(s, tau)
+            return inner, inner.curvature.g[..., None], inner.step[..., None]
+
+        root = square_root(
+            proximal,
+            lambda z: self.norm.value(z[..., 0]),
+            s[..., None],
+            self.norm.slope(s, 0.0)[..., None],
+            step,
+        )
+        xp, ((g, slope, differences, w, weight), in_step) = namespace(s), root.proximal
+        alive = root.alive[..., None]
+        curvature = Curvature(
+            root.factor[..., None] * g,
+            alive * slope,
+            lambda x, g: each(root.alive, x)[..., None] * differences(x, g),
+            xp.concat([w, in_step[..., None, :]], axis=-2),
+            alive * xp.concat([weight, -root.coupling[..., None]], axis=-1),
+        )
+        return Proximal(curvature, root.in_step[..., None] * in_step)
+
 
 @final
 @dataclass(frozen=True)
@@ -154,3 +189,42 @@ class SquaredOfEntries(_Square, EntrywiseNorm):
         unit = self.norm.gradient(A, norm, tie)
         curved = norm[..., None, None] * self.norm.hessian(A, norm, unit, E, tie)
         return 2 * (curved + unit * real_inner(unit, E)[..., None, None])
+
+    def proximal_entries(self, A: Array, step: Array) -> EntrywiseProximal:
+        if isinstance(self.norm, Frobenius):
+            shrink = 1 / (1 + 2 * step[..., None, None])
+            P = shrink * A
+            return EntrywiseProximal(P, -2 * shrink * P, _Multiple(shrink))
+
+        def proximal(tau: Array) -> tuple[EntrywiseProximal, Array, Array]:
+            inner = self.norm.proximal_entries(A, tau)
+            return inner, inner.point, inner.step
+
+        slope = self.norm.gradient(A, self.norm.of_entries(A), 0.0)
+        root = square_root(proximal, self.norm.of_entries, A, slope, step)
+        point, in_step, derivative = root.proximal
+        coupled = _Coupled(derivative, in_step, root.coupling, root.alive)
+        point = root.factor[..., None, None] * point
+        return EntrywiseProximal(point, root.in_step[..., None, None] * in_step, coupled)
+
+
+class _Multiple(NamedTuple):
+    """``E -> factor E``."""
+
+    factor: Array
+
+    def __call__(self, E: Array) -> Array:
+        return self.factor * E
+
+
+class _Coupled(NamedTuple):
+    """``D(E) - coupling w <w, E>``, times `alive`."""
+
+    derivative: Any
+    w: Array
+    coupling: Array
+    alive: Array
+
+    def __call__(self, E: Array) -> Array:
+        share = (self.coupling * real_inner(self.w, E))[..., None, None]
+        return self.alive[..., None, None] * (self.derivative(E) - share * self.w)
