@@ -1,6 +1,7 @@
 """Arithmetic on arrays of any library; the one importer of array-api-compat."""
 
 from normgrad.arithmetic.control import (
+    add_to_diagonal,
     for_loop,
     from_host,
     host,
@@ -78,6 +79,7 @@ __all__ = [
     "Array",
     "Transforms",
     "absolute_sum",
+    "add_to_diagonal",
     "adjoint",
     "around",
     "branch",

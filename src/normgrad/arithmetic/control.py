@@ -13,6 +13,7 @@ import numpy as np
 from normgrad.arithmetic.namespace import Array, device, is_jax, is_torch, is_traced, namespace
 
 __all__ = [
+    "add_to_diagonal",
     "for_loop",
     "from_host",
     "host",
@@ -60,6 +61,15 @@ def put(x: Array, i: Any, value: Any) -> Array:
     if is_jax(x):
         return x.at[i].set(value)
     x[i] = value
+    return x
+
+
+def add_to_diagonal(x: Array, d: Array) -> Array:
+    """Return the matrices `x` with d, (..., n), added to their diagonals; `x` itself is lost."""
+    i = namespace(x).arange(d.shape[-1], device=device(x))
+    if is_jax(x):
+        return x.at[..., i, i].add(d)
+    x[..., i, i] += d
     return x
 
 

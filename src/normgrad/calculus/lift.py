@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 from normgrad.arithmetic import (
     Array,
+    add_to_diagonal,
     adjoint,
     divide,
     identity,
@@ -68,7 +69,7 @@ def lift(spectrum: Spectrum, g: Array, curvature: Callable[[], Curvature]) -> Ar
         # of a pair of which one counts as zero, `at` has not the s with which M is made
         P = xp.where((gi == 0) ^ (gj == 0), divide(gi - gj, si - sj), at.differences(spectrum.s, g))
         core = E * (si * ((P - _sums(spectrum.s, g, at.slope)) / 2))
-    core += identity(g.shape[-1], g) * g[..., None]
+    core = add_to_diagonal(core, g)
     if u.shape[0] < v.shape[0]:  # the defect is that of V: the same for the adjoint matrix
         return adjoint(v.expand(u.expand_right(core)))
     return u.expand(v.expand_right(core))

@@ -33,6 +33,7 @@ import numpy as np
 
 from normgrad.arithmetic import (
     Array,
+    add_to_diagonal,
     adjoint,
     column_norms,
     divide,
@@ -41,7 +42,6 @@ from normgrad.arithmetic import (
     gram,
     gram_in_double,
     has_double,
-    identity,
     is_single,
     is_torch,
     is_traced,
@@ -188,9 +188,7 @@ def _corrected(A: Array) -> Outcome:
     U /= xp.where(s > 0, s, 1.0)[..., None, :]  # in its own memory, where the library has such
 
     def defect(U: Array) -> Array:
-        E = gram(U)
-        E -= identity(E.shape[-1], E) * xp.astype(s > 0, s.dtype)[..., None]
-        return E
+        return add_to_diagonal(gram(U), -xp.astype(s > 0, s.dtype))
 
     # (where it is traced, that the condition is moderate has not been used yet)
     E = when(xp.all(well), lambda U: xp.zeros_like(V), defect, U)
