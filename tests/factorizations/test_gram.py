@@ -59,7 +59,7 @@ def test_peak_memory_of_the_correction(rng: Any) -> None:
 
 @pytest.mark.parametrize("library", list(LIBRARIES))
 @pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
-@pytest.mark.parametrize("shape", [(900, 60), (60, 900), (2, 400, 40)], ids=str)
+@pytest.mark.parametrize("shape", [(1000, 60), (60, 1000), (2, 700, 40)], ids=str)
 @pytest.mark.parametrize("condition", [1e6, 1e8, 1e10])
 def test_preconditioned_far_from_square(
     condition: float, shape: Any, is_complex: bool, library: str, rng: Any
@@ -85,18 +85,18 @@ def test_preconditioned_far_from_square(
 @pytest.mark.parametrize("least", [1e-13, 0.0])
 def test_not_preconditioned_below_its_reach(least: float, library: str, rng: Any) -> None:
     s = np.append(np.geomspace(1, 1e-9, 39), least)
-    A = (orthonormal(rng, 400, 40) * s) @ orthonormal(rng, 40, 40).T
+    A = (orthonormal(rng, 800, 40) * s) @ orthonormal(rng, 40, 40).T
     assert normgrad.explain(LIBRARIES[library](A), "nuc").factorization == "qr"
 
 
 @pytest.mark.parametrize("library", list(LIBRARIES))
 @pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
-@pytest.mark.parametrize("condition", [2, 7, 9, 100])
+@pytest.mark.parametrize("condition", [2, 9, 100, 1e5])
 @pytest.mark.parametrize("shape", [(6000, 48), (48, 6000), (2, 900, 32)], ids=str)
 def test_single_precision_far_from_square(
     shape: Any, condition: float, is_complex: bool, library: str, rng: Any
 ) -> None:
-    """PyTorch's products are rounded up to a condition of 8, and lose less than its SVD."""
+    """Next to nothing is lost, however ill conditioned; an SVD loses eps times the condition."""
     m, n = shape[-2:]
     k = min(m, n)
     U, V = (orthonormal(rng, size, k, is_complex=is_complex) for size in (m, n))
@@ -106,12 +106,7 @@ def test_single_precision_far_from_square(
     U, s, Vh = np.linalg.svd(A.astype(complex), full_matrices=False)
     value, G = map(np.asarray, normgrad.value_and_grad(LIBRARIES[library](A), "nuc"))
     np.testing.assert_allclose(value, s.sum(axis=-1), rtol=1.2e-7)
-    if library == "torch" and condition < 8:
-        u, _, vh = torch.linalg.svd(torch.from_numpy(A), full_matrices=False)
-        peer = np.asarray(u @ vh)
-        assert np.linalg.norm(G - U @ Vh) <= np.linalg.norm(peer - U @ Vh)
-    else:
-        assert np.linalg.norm(G - U @ Vh) <= 4e-7 * np.linalg.norm(U @ Vh)
+    assert np.linalg.norm(G - U @ Vh) <= 4e-7 * np.linalg.norm(U @ Vh)
 
 
 @pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])

@@ -12,6 +12,8 @@ __all__ = ["gram", "gram_in_double"]
 _PANELS, _SMALLEST = 4, 400
 """Panels of columns, which leave 5/8 of the work, and the side from which that is less time."""
 _SMALLEST_FORMED = 128
+_BARRIER_FROM = (0, 5)
+"""The version of JAX that can map its barrier over a batch."""
 
 
 def gram(A: Array) -> Array:
@@ -22,7 +24,9 @@ def gram(A: Array) -> Array:
     """
     n = A.shape[-1]
     if is_traced(A) and n >= _SMALLEST_FORMED:
-        return sys.modules["jax"].lax.optimization_barrier(adjoint(A)) @ A
+        jax = sys.modules["jax"]
+        if jax.__version_info__ >= _BARRIER_FROM:
+            return jax.lax.optimization_barrier(adjoint(A)) @ A
     if not is_torch(A) or A.ndim > 2 or n < _SMALLEST:
         return adjoint(A) @ A
     S, width = namespace(A).empty((n, n), dtype=A.dtype, device=A.device), -(-n // _PANELS)
@@ -34,11 +38,6 @@ def gram(A: Array) -> Array:
     return S
 
 
-def gram_in_double(A: Array, *, rounded: bool = False) -> Array:
-    """Return ``A^H A`` in double precision, without a copy of a tall A in double precision.
-
-    If `rounded`, the products of blocks of rows are rounded to the precision of A, and their sum
-    is not.
-    """
-    products = (double(gram(B)) if rounded else gram(double(B)) for B in row_blocks(A))
-    return functools.reduce(operator.add, products)
+def gram_in_double(A: Array) -> Array:
+    """Return ``A^H A`` in double precision, without a copy of a tall A in double precision."""
+    return functools.reduce(operator.add, map(gram, map(double, row_blocks(A))))

@@ -66,7 +66,7 @@ def _from_left(A: Array) -> Product:
     xp = namespace(A)
     if is_jax(A):
         return lambda X: (A @ X.mT).mT
-    blocks, rest = _blocks(A)  # (here PyTorch wants the rows X, and no copy of them, as columns)
+    blocks, rest = _blocks(A)  # (``A X^T`` is quicker than ``X A^T``, if X^T is not copied)
 
     def product(X: Array) -> Array:
         Y = xp.reshape(blocks @ X.mT, (-1, X.shape[0]))

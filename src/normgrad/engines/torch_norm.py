@@ -56,6 +56,7 @@ def _computed(rule: NormRule, x: Any) -> tuple[Any, Any]:
 
 
 def _computed_value(rule: NormRule, x: Any) -> Any:
+    """Return the value of what is not differentiated; of a small tensor by NumPy."""
     small = _as_small(rule, x)
     if small is None:
         return in_full_precision(rule.value, x.detach())
@@ -63,13 +64,20 @@ def _computed_value(rule: NormRule, x: Any) -> Any:
 
 
 def _as_small(rule: NormRule, x: Any) -> Any:
-    """Return a small tensor as an array of NumPy, else None."""
+    """Return a small tensor as an array of NumPy, else None; and where its calls are recorded."""
+    if _is_recorded():
+        return None
     if x.numel() > 256 or not x.is_cpu or type(x) not in _PLAIN or not rule.any_library:
         return None
     x = x.detach()
     if x.is_conj() or x.is_neg():
         x = x.resolve_conj().resolve_neg()
     return x.numpy()
+
+
+def _is_recorded() -> bool:
+    """Whether ``torch.jit.trace`` or a mode such as that of `make_fx` follows the calls."""
+    return torch._C._get_tracing_state() is not None or torch._C._len_torch_dispatch_stack() > 0
 
 
 def _is_one(x: Any) -> bool:
@@ -227,7 +235,9 @@ def value(rule: NormRule, x: Any) -> Any:
     """Return the norm, and keep the gradient where reverse mode is on."""
     if x.requires_grad and torch.is_grad_enabled():
         return _apply_norm(x, rule) if only_reverse() else value_and_gradient(rule, x)[0]
-    return _computed_value(rule, x) if only_reverse() else _ValueAlone.apply(x, rule)
+    if only_reverse() and not _is_recorded():
+        return _computed_value(rule, x)
+    return _ValueAlone.apply(x, rule)
 
 
 def value_and_gradient(rule: NormRule, x: Any) -> tuple[Any, Any]:

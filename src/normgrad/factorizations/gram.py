@@ -13,9 +13,6 @@ leading
 in double
     Single precision through a Gram matrix in double precision: s is good to ``eps32 s_1``
     down to zero, and U diag(s) V^H to single precision. Exact to the last bits that count.
-    For PyTorch, far from square, the products may be in single precision, and their sum in double,
-    if it comes out that ``s_n > s_1/8``: an error of ``eps32 s_1^2/s_n^2`` was then measured as
-    less than half of that of PyTorch's SVD in single precision. (That of NumPy is in double.)
 well conditioned
     Double precision with ``s_n > s_1/100``: at most two to three digits more are lost than
     by an SVD, whose gradient of the nuclear norm has an error ``eps s_1/s_n`` itself.
@@ -25,6 +22,14 @@ corrected
     working precision, and so is the defect ``E = U^H U - I``, of size ``eps s_1^2/s_n^2``. The
     lift has a term of first order in E (see `normgrad.calculus.lift`); what is left is
     of the order ``|E|^2``. Accepted for ``|E| <= 3e-6``.
+preconditioned
+    Double precision, long matrices, condition numbers from there to about 5e10. With D the
+    values s, but none below ``s_1 sqrt(eps)``, where they are known to about a digit, the columns
+    of ``A V`` are rounded by ``eps s_1`` and then divided, in ``B = A V D^-1``; so ``B D V^H`` is A to
+    working precision. B is well conditioned, unless A has singular values far below that
+    floor: with its Gram matrix, ``B = W diag(t) X^H``, and the SVD of ``diag(t) X^H D V^H``, k x k,
+    by LAPACK, completes that of A. Accepted for ``t_n > t_1/1000``, where W is orthonormal to
+    1e-10: an SVD has its vectors to ``eps s_1/s_n``, which is more.
 """
 
 from typing import Any, final
@@ -35,7 +40,6 @@ from normgrad.arithmetic import (
     Array,
     add_to_diagonal,
     adjoint,
-    column_norms,
     divide,
     frobenius,
     gaussian,
@@ -43,7 +47,6 @@ from normgrad.arithmetic import (
     gram_in_double,
     has_double,
     is_single,
-    is_torch,
     is_traced,
     like,
     machine_epsilon,
@@ -68,14 +71,14 @@ _LEADING = 1 / 8
 _WELL_CONDITIONED = 1e-2
 _DEFECT = 3e-6
 _CONDITION = 1e5
-_ROUNDED, _NEARLY_ORTHONORMAL = 1 / 8, 1e-3
+_LONG, _NEARLY_ORTHONORMAL = 16, 1e-3
 _SMALLEST, _SMALLEST_ALONE = 16, 96
 _PROBED = 256
 
 
 @final
 class Gram(Factorization):
-    """One Hermitian eigenvalue problem of the smaller size."""
+    """Hermitian eigenvalue problems of the smaller size: one, or for long matrices two."""
 
     name = "gram"
 
@@ -116,7 +119,7 @@ class Gram(Factorization):
         if _leading(demand, k):
             return _leading_triplets(A, demand)
         if is_single(A):
-            return _of_single(A, demand)
+            return _in_double(A, demand)
         return _corrected(A)
 
 
@@ -149,22 +152,16 @@ def _leading_triplets(A: Array, demand: Demand) -> Outcome:
     return Outcome(spectrum, holds, reason)
 
 
-def _of_single(A: Array, demand: Demand) -> Outcome:
+def _in_double(A: Array, demand: Demand) -> Outcome:
     """Return all triplets of a matrix of single precision."""
     xp = namespace(A)
-    well = False
-    if far_from_square(*A.shape[-2:]) and is_torch(A):
-        s, V = _from_gram(gram_in_double(A, rounded=True), vectors=demand.vectors)
-        well = bool(xp.min(s[..., -1] / s[..., 0]) > _ROUNDED)
-        reason = f"the smallest singular value is more than 1/{1 / _ROUNDED:g} of the largest"
-    if not well:
-        s, V = _from_gram(gram_in_double(A), vectors=demand.vectors)
-        reason = "single precision, by way of a Gram matrix in double"
+    s, V = _from_gram(gram_in_double(A), vectors=demand.vectors)
+    reason = "single precision, by way of a Gram matrix in double"
     if not demand.vectors:
         return Outcome(Spectrum(None, like(s, A), None), True, reason)
     counts = xp.astype(s > demand.rank / 2 * s[..., :1], s.dtype)
     W = V * divide(counts, s)[..., None, :]
-    if well or (not is_traced(s) and xp.min(s[..., -1] / s[..., 0]) > _WELL_CONDITIONED**0.5):
+    if not is_traced(s) and xp.min(s[..., -1] / s[..., 0]) > _WELL_CONDITIONED**0.5:
         W, V = like(W, A), like(V, A)  # little is lost by products in single precision
     return Outcome(Spectrum(Image(A, W), like(s, A), Columns(V), complete=False), True, reason)
 
@@ -176,7 +173,8 @@ def _corrected(A: Array) -> Outcome:
     ratio = divide(s[..., -1], s[..., 0], otherwise=1.0)  # (of a zero matrix all are equal)
     well = ratio > _WELL_CONDITIONED
     # (compiled code has either this or the correction; far from square a QR decomposition is next)
-    if far_from_square(*A.shape[-2:]) if is_traced(A) else bool(xp.all(well)):
+    only_well = far_from_square(*A.shape[-2:]) if is_traced(A) else bool(xp.all(well))
+    if only_well:
         W = V * divide(xp.ones_like(s), s)[..., None, :]
         reason = f"the smallest singular value is more than {_WELL_CONDITIONED:g} of the largest"
         return Outcome(Spectrum(Image(A, W), s, Columns(V), complete=False), well, reason)
@@ -198,17 +196,20 @@ def _corrected(A: Array) -> Outcome:
 
 
 def _preconditioned(A: Array, s: Array, V: Array) -> Outcome:
-    """Return all triplets of a tall A from its s and V, which are right to ``sqrt(eps)`` only."""
+    """Return all triplets of a long A from its s and V, which are right to ``sqrt(eps)`` only."""
     xp, (m, n) = namespace(A), A.shape[-2:]
-    failure = Outcome(None, False, f"the condition number is above {_CONDITION:g}")
-    if not far_from_square(m, n):
+    failure = Outcome(None, False, "the condition number is too large")
+    if m < _LONG * n:
         return failure
     floor = machine_epsilon(A) ** 0.5 * s[..., :1]
-    # the last singular value is at most |A v_n|: it may be seen at once to be too small
-    if not bool(xp.any(column_norms(A @ V[..., -1:]) > _NEARLY_ORTHONORMAL * floor)):
-        return failure
     d = xp.maximum(s, floor)
-    B = A @ (V * divide(xp.ones_like(d), d)[..., None, :])
+    to_B = V * divide(xp.ones_like(d), d)[..., None, :]
+    # what is below the floor shows by its own columns, as t_n is at most the least value of them
+    below = int(xp.max(xp.sum(xp.astype(s <= floor, xp.int32), axis=-1)))
+    least, _ = _from_gram(gram(A @ to_B[..., n - max(below, 1) :]), vectors=False)
+    if not bool(xp.any(least[..., -1] > _NEARLY_ORTHONORMAL)):
+        return failure
+    B = A @ to_B
     t, X = _from_gram(gram(B), vectors=True)
     holds = t[..., -1] > _NEARLY_ORTHONORMAL * t[..., 0]
     W, s, Yh = thin_svd((t[..., :, None] * adjoint(X) * d[..., None, :]) @ adjoint(V))

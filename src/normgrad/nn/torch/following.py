@@ -51,15 +51,13 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor
 
-from normgrad.arithmetic import gaussian, row_products
+from normgrad.arithmetic import gaussian
 from normgrad.matrices import Matrix
 
 __all__ = ["Products", "Triplet", "computed_triplet", "follow", "start"]
 
 _SMALL = 128
 """Up to so many columns nothing is followed."""
-_LARGE = 2**18
-"""From so many entries on products are worth some more calls."""
 _POWERS_FROM = 40
 _DOMINANT = 12
 _KEPT = 22
@@ -110,8 +108,6 @@ class Products(NamedTuple):
             def splits() -> bool:
                 return array.numel() - int(torch.count_nonzero(array)) >= m + n - 2
 
-            if m * n >= _LARGE:
-                return cls(*row_products(A), (m, n), A, splits)
             return cls(lambda X: X @ transposed, lambda Y: Y @ conjugate, (m, n), A, splits)
 
         def by_rows(product: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
