@@ -25,11 +25,11 @@ corrected
 preconditioned
     Double precision, long matrices, condition numbers from there to about 5e10. With D the
     values s, but none below ``s_1 sqrt(eps)``, where they are known to about a digit, the columns
-    of ``A V`` are rounded by ``eps s_1`` and then divided, in ``B = A V D^-1``; so ``B D V^H`` is A to
-    working precision. B is well conditioned, unless A has singular values far below that
-    floor: with its Gram matrix, ``B = W diag(t) X^H``, and the SVD of ``diag(t) X^H D V^H``, k x k,
-    by LAPACK, completes that of A. Accepted for ``t_n > t_1/1000``, where W is orthonormal to
-    1e-10: an SVD has its vectors to ``eps s_1/s_n``, which is more.
+    of ``A V`` are rounded by ``eps s_1`` and then divided, in ``B = A V D^-1``: ``B D V^H`` is A
+    to working precision. B is well conditioned, unless A has singular values far below that
+    floor: with its Gram matrix, ``B = W diag(t) X^H``, and the SVD of ``diag(t) X^H D V^H``,
+    k x k, by LAPACK, completes that of A. Accepted for ``t_n > t_1/1000``, where W is
+    orthonormal to 1e-10: an SVD has its vectors to ``eps s_1/s_n``, which is more.
 """
 
 from typing import Any, final
