@@ -204,10 +204,13 @@ def _preconditioned(A: Array, s: Array, V: Array) -> Outcome:
     floor = machine_epsilon(A) ** 0.5 * s[..., :1]
     d = xp.maximum(s, floor)
     to_B = V * divide(xp.ones_like(d), d)[..., None, :]
-    # what is below the floor shows by its own columns, as t_n is at most the least value of them
-    below = int(xp.max(xp.sum(xp.astype(s <= floor, xp.int32), axis=-1)))
-    least, _ = _from_gram(gram(A @ to_B[..., n - max(below, 1) :]), vectors=False)
-    if not bool(xp.any(least[..., -1] > _NEARLY_ORTHONORMAL)):
+    # t_n is at most the least value of the columns that are lost in rounding; some rows tell
+    lost = xp.astype(s <= 4 * floor, xp.int32)
+    below = max(int(xp.max(xp.sum(lost, axis=-1))), 1)
+    some = A[..., :: m // (8 * n), :]
+    t, _ = _from_gram(gram(some @ to_B[..., n - below :]), vectors=False)
+    least = t[..., -1] * (m / some.shape[-2]) ** 0.5
+    if not bool(xp.any(least > _NEARLY_ORTHONORMAL / 2)):
         return failure
     B = A @ to_B
     t, X = _from_gram(gram(B), vectors=True)
