@@ -38,6 +38,10 @@ def gram(A: Array) -> Array:
     return S
 
 
-def gram_in_double(A: Array) -> Array:
-    """Return ``A^H A`` in double precision, without a copy of a tall A in double precision."""
-    return functools.reduce(operator.add, map(gram, map(double, row_blocks(A))))
+def gram_in_double(A: Array, *, rounded: bool = False) -> Array:
+    """Return ``A^H A`` in double precision, without a copy of a tall A in double precision.
+
+    If `rounded`, the products of blocks of rows are in the precision of A, and their sum in double.
+    """
+    products = (double(gram(B)) if rounded else gram(double(B)) for B in row_blocks(A))
+    return functools.reduce(operator.add, products)

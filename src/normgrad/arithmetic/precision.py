@@ -16,7 +16,7 @@ from normgrad.arithmetic.namespace import (
 __all__ = ["double", "gaussian", "has_double", "is_single", "like", "row_blocks", "single", "times"]
 
 _BLOCK = 2**18
-"""So many entries are converted to double precision at a time: few enough for a cache."""
+"""So many entries are multiplied in double precision at a time: few enough for a cache."""
 
 
 def is_single(x: Array) -> bool:

@@ -13,6 +13,10 @@ leading
 in double
     Single precision through a Gram matrix in double precision: s is good to ``eps32 s_1``
     down to zero, and U diag(s) V^H to single precision. Exact to the last bits that count.
+    On CPUs PyTorch's products of a long matrix may be in single precision, with their sum in
+    double, if ``s_n > s_1/8``, which a share of the rows foretells: to U V^H it adds an error of
+    ``eps32 s_1^2/s_n^2`` or less, where ``A W`` has as much. To s it adds some 1e-8; ten eps32
+    where all entries have one size, so that rounding errors have one sign.
 well conditioned
     Double precision with ``s_n > s_1/100``: at most two to three digits more are lost than
     by an SVD, whose gradient of the nuclear norm has an error ``eps s_1/s_n`` itself.
@@ -47,6 +51,7 @@ from normgrad.arithmetic import (
     gram_in_double,
     has_double,
     is_single,
+    is_torch,
     is_traced,
     like,
     machine_epsilon,
@@ -71,7 +76,8 @@ _LEADING = 1 / 8
 _WELL_CONDITIONED = 1e-2
 _DEFECT = 3e-6
 _CONDITION = 1e5
-_LONG, _NEARLY_ORTHONORMAL = 16, 1e-3
+_LONG, _LARGE = 16, 2**20
+_ROUNDED, _NEARLY_ORTHONORMAL = 1 / 8, 1e-3
 _SMALLEST, _SMALLEST_ALONE = 16, 96
 _PROBED = 256
 
@@ -155,7 +161,8 @@ def _leading_triplets(A: Array, demand: Demand) -> Outcome:
 def _in_double(A: Array, demand: Demand) -> Outcome:
     """Return all triplets of a matrix of single precision."""
     xp = namespace(A)
-    s, V = _from_gram(gram_in_double(A), vectors=demand.vectors)
+    found = _rounded(A, demand)
+    s, V = found or _from_gram(gram_in_double(A), vectors=demand.vectors)
     reason = "single precision, by way of a Gram matrix in double"
     if not demand.vectors:
         return Outcome(Spectrum(None, like(s, A), None), True, reason)
@@ -164,6 +171,27 @@ def _in_double(A: Array, demand: Demand) -> Outcome:
     if not is_traced(s) and xp.min(s[..., -1] / s[..., 0]) > _WELL_CONDITIONED**0.5:
         W, V = like(W, A), like(V, A)  # little is lost by products in single precision
     return Outcome(Spectrum(Image(A, W), like(s, A), Columns(V), complete=False), True, reason)
+
+
+def _rounded(A: Array, demand: Demand) -> tuple[Array, Any] | None:
+    """Return s and V by products in single precision, summed in double, if that is accurate."""
+    xp, (m, n) = namespace(A), A.shape[-2:]
+    if not is_torch(A) or not A.is_cpu or m < _LONG * n or m * n < _LARGE:
+        return None
+
+    def well(s: Array, limit: float) -> bool:
+        return bool(xp.min(s[..., -1] / s[..., 0]) > limit)
+
+    if not well(_from_gram(gram_in_double(_some_rows(A)), vectors=False)[0], _ROUNDED / 2):
+        return None
+    s, V = _from_gram(gram_in_double(A, rounded=True), vectors=demand.vectors)
+    return (s, V) if well(s, _ROUNDED) else None
+
+
+def _some_rows(A: Array) -> Array:
+    """Return some 8 n of the rows of a long A, which tell what is unlikely to succeed."""
+    m, n = A.shape[-2:]
+    return A[..., :: m // (8 * n), :]
 
 
 def _corrected(A: Array) -> Outcome:
@@ -207,7 +235,7 @@ def _preconditioned(A: Array, s: Array, V: Array) -> Outcome:
     # t_n is at most the least value of the columns that are lost in rounding; some rows tell
     lost = xp.astype(s <= 4 * floor, xp.int32)
     below = max(int(xp.max(xp.sum(lost, axis=-1))), 1)
-    some = A[..., :: m // (8 * n), :]
+    some = _some_rows(A)
     t, _ = _from_gram(gram(some @ to_B[..., n - below :]), vectors=False)
     least = t[..., -1] * (m / some.shape[-2]) ** 0.5
     if not bool(xp.any(least > _NEARLY_ORTHONORMAL / 2)):
