@@ -95,8 +95,13 @@ class Stack:
                 self._compare_products(A, E_i, dG_i, path)
 
     def _compare_products(self, A: Any, E: Any, dG: Any, path: Path) -> None:
-        gradients = [grad(A, self.norm), grad(path(0.0), self.norm)]
-        noise = 8 * _EPS + float(np.linalg.norm(gradients[0] - gradients[1]))
+        # the noise of gradients is what the rounding of A changes in them
+        rng = np.random.default_rng(0)
+        size = _EPS * float(np.linalg.norm(A)) / A.size**0.5
+        rounded = [A + size * rng.standard_normal(A.shape) for _ in range(4)]
+        G = grad(A, self.norm)
+        changes = [np.linalg.norm(grad(B, self.norm) - G) for B in (path(0.0), *rounded)]
+        noise = 8 * _EPS + float(max(changes))
         difference = central_difference(lambda h: grad(path(h), self.norm), noise)
         if difference.kink:
             return
