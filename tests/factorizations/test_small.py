@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from normgrad.factorizations import jacobi, usual
+from normgrad.calculus import NormBySingularValues
+from normgrad.factorizations import jacobi
 from normgrad.factorizations.base import Demand
 from normgrad.factorizations.jacobi import BatchedJacobi
 from normgrad.factorizations.planar import RotationAndReflection
+from normgrad.norms import KyFan, Nuclear, Schatten, Spectral
 
 LIBRARIES = {"numpy": np.asarray, "torch": torch.asarray}
 SHAPES = [(2, 2), (3, 3), (4, 3), (2, 5), (6, 6), (3, 1)]
@@ -216,15 +218,36 @@ def test_jax(traced: bool) -> None:
         np.testing.assert_allclose(polar, U @ V.conj().mT, atol=1e-13)
 
 
-def test_the_usual_way_of_a_small_matrix_is_an_svd() -> None:
-    """What is done at once for one matrix of at most 100 entries is what would be chosen."""
-    shapes = [(m, n) for m in range(1, 101) for n in range(1, 101) if 1 < m * n <= 100]
-    for dtype in ("float32", "complex128"):
-        tol = 1e-6 if dtype == "float32" else 1e-14
-        for vectors in (True, False):
-            ways = {
-                usual(shape, dtype, Demand(k, tol, tol, vectors))
-                for shape in shapes
-                for k in {1, min(shape)}
-            }
-            assert ways == {"svd"}
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("dtype", ["float32", "complex64", "float64", "complex128"])
+@pytest.mark.parametrize(
+    "shape",
+    [
+        *[(3, 3), (20, 20), (45, 45), (30, 100), (120, 110), (200, 9), (240, 250)],
+        *[(7, 3, 4), (250, 2, 2), (5, 32, 30), (3, 45, 45), (900, 3, 3)],
+    ],
+    ids=str,
+)
+def test_straight_to_the_usual_factorization(library: str, dtype: str, shape: Any) -> None:
+    """What is of moderate size: the gradients are known from the triplets it is made of."""
+    k, tol = min(shape[-2:]), 200 * np.finfo(dtype).eps
+    simple = np.linspace(2, 1, k)
+    for s in (simple, np.full(k, 3.0), np.where(np.arange(k) < 2, simple, 0), 0.2 ** np.arange(k)):
+        count = shape[0] if len(shape) == 3 else 1
+        A, U, V = known(s, *shape[-2:], np.dtype(dtype), count)
+        if len(shape) == 2:
+            A, U, V = A[0], U[0], V[0]
+        top, order = (s == s[0]) / np.sum(s == s[0]), np.minimum(k, 2)
+        two = np.full(k, order / k) if s[0] == s[-1] else 1.0 * (np.arange(k) < order)
+        for norm, value, mu in [
+            (Spectral(), s[0], top),
+            (KyFan(2), s[:2].sum(), two),
+            (Schatten(3), np.sum(s**3) ** (1 / 3), s**2 / np.sum(s**3) ** (2 / 3)),
+            (Nuclear(), s.sum(), 1.0 * (s > 0)),
+        ]:
+            if isinstance(norm, Nuclear) and 0 < s[-1] < 0.5:
+                continue  # the smallest vectors are not known to the precision of A
+            quick = NormBySingularValues(norm).quick(LIBRARIES[library](A))
+            assert quick is not None
+            np.testing.assert_allclose(quick[0], value, rtol=tol)
+            np.testing.assert_allclose(quick[1], (U * mu) @ V.conj().mT, atol=tol / min(1, s[1]))

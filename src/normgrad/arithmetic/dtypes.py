@@ -22,10 +22,16 @@ EPSILON = {
 """The relative spacing of numbers."""
 
 
+_names: dict[Any, str] = {}
+
+
 def dtype_name(dtype: Any) -> str:
     """Return the name of a dtype of any library, or of one of NumPy's types."""
-    name = getattr(dtype, "name", None) or getattr(dtype, "__name__", None)
-    return name or str(dtype).removeprefix("torch.")
+    name = _names.get(dtype)
+    if name is None:
+        given = getattr(dtype, "name", None) or getattr(dtype, "__name__", None)
+        name = _names[dtype] = given or str(dtype).removeprefix("torch.")
+    return name
 
 
 def half_of_value(name: str) -> str:

@@ -11,7 +11,6 @@ from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule
 from normgrad.calculus.small import (
     is_moderate,
-    is_small,
     quick_value,
     quick_value_and_gradient,
 )
@@ -86,10 +85,10 @@ class BySingularValues:
         # (what is not homogeneous is computed at the true scale of each matrix of a batch, which
         # is known where one factorization takes all of them)
         complete = complete or self.norm.degree is None
-        tol = tolerances(self.norm, A)
+        rank, tie = tolerances(self.norm, A)
         triplets = self.triplets(min(A.shape[-2:]))
         named = self.method != "auto" and not self.verified
-        return Demand(triplets, tol.tie, tol.rank, vectors, complete, named)
+        return Demand(triplets, tie, rank, vectors, complete, named)
 
     def settled(self, A: Array) -> Self:
         if is_empty(A):
@@ -105,7 +104,7 @@ class BySingularValues:
         def seen(spectrum: Spectrum) -> Any:
             if self.norm.degree is None:
                 spectrum = spectrum._replace(s=scaled.restored(spectrum.s))
-            return use(Seen(spectrum, snap_to_zero(spectrum.s, tol), tol.tie))
+            return use(Seen(spectrum, snap_to_zero(spectrum.s, tol.rank), tol.tie))
 
         demand = self.demand(A, **wanted)
         return decompose(A, demand, seen, self.method, verified=self.verified)
@@ -131,27 +130,22 @@ class NormBySingularValues(BySingularValues, NormRule):
     def value(self, A: Array) -> Array:
         if is_empty(A):
             return namespace(A).zeros_like(largest(A))
-        if self._has_usual_svd(A, vectors=False):
-            value = quick_value(self.norm, A)
-            if value is not None:
-                return value
+        if self.method == "auto" and is_moderate(A):
+            demand = self.demand(A, vectors=False)
+            if usual(A.shape, dtype_name(A.dtype), demand).name == "svd":
+                value = quick_value(self.norm, A)
+                if value is not None:
+                    return value
         scaled = normalise(A)
         value = self.at(scaled, lambda at: self.norm.value(at.spectrum.s), vectors=False)
         return scaled.value(value, self.norm.degree or 0)
 
     def quick(self, A: Array) -> tuple[Array, Array] | None:
-        if self._has_usual_svd(A, vectors=True):
-            return quick_value_and_gradient(self.norm, A)
-        return None
-
-    def _has_usual_svd(self, A: Array, vectors: bool) -> bool:
-        """Whether it can be seen at once that it is an SVD that is used."""
         if self.method != "auto" or not is_moderate(A):
-            return False
-        return (
-            is_small(A)
-            or usual(A.shape, dtype_name(A.dtype), self.demand(A, vectors=vectors)) == "svd"
-        )
+            return None
+        demand = self.demand(A)
+        usually = usual(A.shape, dtype_name(A.dtype), demand)
+        return quick_value_and_gradient(self.norm, A, usually, demand)
 
     def value_and_gradient(self, A: Array) -> tuple[Array, Array]:
         if is_empty(A):

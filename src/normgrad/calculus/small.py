@@ -1,58 +1,94 @@
-"""One matrix that is not large, for which an SVD costs less than deciding how to have it."""
+"""What is not large, and costs less than deciding how to have it: straight to the usual way."""
 
 import math
 
 import numpy as np
 
 from normgrad.arithmetic import Array, is_jax, namespace, read_number, within_safe_range
-from normgrad.calculus.tolerances import snap_to_zero, tolerances
+from normgrad.calculus.lift import lift
+from normgrad.calculus.tolerances import snap_to_zero
+from normgrad.factorizations import Demand, Factorization
 from normgrad.norms import UnitarilyInvariantNorm
 
 __all__ = [
+    "FEW_ENTRIES",
+    "is_few",
     "is_moderate",
-    "is_small",
     "quick_value",
     "quick_value_and_gradient",
     "small_frobenius",
 ]
 
-_ENTRIES, _MOST = 100, 2**16
+FEW_ENTRIES = 2**13
+"""Of so many entries the calls cost more than the arithmetic, and those of NumPy the least."""
+_SMALL, _MOST = 100, 2**16
 
 
-def is_small(A: Array) -> bool:
-    """Whether A is one matrix of few entries, an array of NumPy; the usual way is an SVD."""
-    return isinstance(A, np.ndarray) and A.ndim == 2 and 1 < A.size <= _ENTRIES
+def is_few(A: Array) -> bool:
+    """Whether A is one matrix of few entries, an array of NumPy."""
+    return isinstance(A, np.ndarray) and A.ndim == 2 and 0 < A.size <= FEW_ENTRIES
 
 
 def is_moderate(A: Array) -> bool:
-    """Whether A is one matrix of not too many entries, neither diagonal nor Hermitian.
+    """Whether A has not too many entries, and is neither diagonal nor Hermitian.
 
-    Two of its entries tell; where they do not, it may be neither all the same.
+    Two entries of the first matrix tell; where they do not, it may be neither all the same.
     """
-    if A.ndim != 2 or not 1 < math.prod(A.shape) <= _MOST or is_jax(A):
+    if not 1 < math.prod(A.shape) <= (_MOST if A.ndim == 2 else FEW_ENTRIES) or is_jax(A):
         return False
-    if is_small(A):
+    if isinstance(A, np.ndarray) and A.size <= _SMALL:  # of so few no Hermitian ones are told apart
         return bool(A.item(1) != 0)
-    if min(A.shape) == 1:
+    if min(A.shape[-2:]) == 1:
         return False
-    first, second = read_number(A[0, 1]), read_number(A[1, 0])
-    if not first or second is None:
+    first = A[(0,) * (A.ndim - 2)]
+    above, below = read_number(first[0, 1]), read_number(first[1, 0])
+    if not above or below is None:
         return False
-    return A.shape[0] != A.shape[1] or first != second.conjugate()
+    return A.shape[-2] != A.shape[-1] or above != below.conjugate()
 
 
-def quick_value_and_gradient(norm: UnitarilyInvariantNorm, A: Array) -> tuple[Array, Array] | None:
-    """Return the norm and its gradient ``U diag(mu) V^H``, or None where A must be scaled first."""
-    xp = np if isinstance(A, np.ndarray) else namespace(A)
+def quick_value_and_gradient(
+    norm: UnitarilyInvariantNorm, A: Array, factorization: Factorization, demand: Demand
+) -> tuple[Array, Array] | None:
+    """Return the norm and its gradient by a factorization, by an SVD where its own test fails.
+
+    None where A must be scaled first.
+    """
     try:
-        U, s, Vh = xp.linalg.svd(A, full_matrices=False)
+        if factorization.name == "svd":
+            return _by_svd(norm, A, demand)
+        with np.errstate(all="ignore"):  # (that squares overflow is seen in s)
+            spectrum, holds, _ = factorization.factorize(A, demand)
+        if not (holds if isinstance(holds, bool) else holds.all()):
+            return _by_svd(norm, A, demand)
     except (np.linalg.LinAlgError, RuntimeError):
         return None
-    if not within_safe_range(s[0]):  # nor if it is 0, or NaN
+    if not _is_safe(spectrum.s):
         return None
-    tol = tolerances(norm, A)
-    seen = s if s[-1] > tol.rank * s[0] else snap_to_zero(s, tol)
-    return norm.value(s), (U * norm.slope(seen, tol.tie)) @ Vh
+    s = _snapped(spectrum.s, demand)
+    G = lift(spectrum, norm.slope(s, demand.tie), lambda: norm.curvature(s, demand.tie))
+    return norm.value(spectrum.s), G
+
+
+def _by_svd(norm: UnitarilyInvariantNorm, A: Array, demand: Demand) -> tuple[Array, Array] | None:
+    xp = np if isinstance(A, np.ndarray) else namespace(A)
+    U, s, Vh = xp.linalg.svd(A, full_matrices=False)
+    if not _is_safe(s):
+        return None
+    mu = norm.slope(_snapped(s, demand), demand.tie)
+    return norm.value(s), (U * (mu if mu.ndim == 1 else mu[..., None, :])) @ Vh
+
+
+def _is_safe(s: Array) -> bool:
+    """Whether the results need no scaling; not where all is 0, or NaN."""
+    return bool(within_safe_range(s[0]) if s.ndim == 1 else within_safe_range(s[..., 0]).all())
+
+
+def _snapped(s: Array, demand: Demand) -> Array:
+    """Return s, with zeros for the singular values that count as zero, of which most have none."""
+    last, first = (s[-1], s[0]) if s.ndim == 1 else (s[..., -1], s[..., 0])
+    some = last <= demand.rank * first
+    return snap_to_zero(s, demand.rank) if (some if s.ndim == 1 else some.any()) else s
 
 
 def quick_value(norm: UnitarilyInvariantNorm, A: Array) -> Array | None:
@@ -64,7 +100,7 @@ def quick_value(norm: UnitarilyInvariantNorm, A: Array) -> Array | None:
             s = namespace(A).linalg.svdvals(A)
     except (np.linalg.LinAlgError, RuntimeError):
         return None
-    return norm.value(s) if within_safe_range(s[0]) else None
+    return norm.value(s) if _is_safe(s) else None
 
 
 def small_frobenius(A: Array) -> tuple[Array, Array] | None:

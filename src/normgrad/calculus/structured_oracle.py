@@ -71,7 +71,7 @@ class FactoredOracle(MapOfStructure):
 
     def _lifted(self, A: Matrix, spectrum: Spectrum) -> tuple[Array, Array]:
         tol = tolerances_at(self.rule, A)
-        mu = self.rule.slope(snap_to_zero(spectrum.s, tol), tol.tie)
+        mu = self.rule.slope(snap_to_zero(spectrum.s, tol.rank), tol.tie)
         xp, k = namespace(mu), mu.shape[-1]
         # (triplets after the last nonzero mu are left out, where that is seen)
         used = xp.any(xp.reshape(mu, (-1, k)) != 0, axis=0)

@@ -36,6 +36,6 @@ def _given(value: Any, default: float) -> float:
     return default if value is None else float(value)
 
 
-def snap_to_zero(s: Array, tol: Tolerances) -> Array:
+def snap_to_zero(s: Array, rank: float) -> Array:
     """Return s, with zeros for the singular values that count as zero."""
-    return namespace(s).where(s <= tol.rank * s[..., :1], 0.0, s)
+    return namespace(s).where(s <= rank * s[..., :1], 0.0, s)

@@ -12,6 +12,7 @@ from normgrad.arithmetic import (
     is_complex,
     namespace,
     read_integer,
+    seen,
     times,
 )
 
@@ -27,6 +28,10 @@ __all__ = [
     "Verdict",
     "far_from_square",
 ]
+
+
+_FEW = 64
+"""Of so many triplets all are multiplied, which is less than to see which need not be."""
 
 
 class Frame(ABC):
@@ -211,12 +216,10 @@ class Spectrum(NamedTuple):
 
     def lift(self, g: Array) -> Array:
         """Return ``U diag(g) V^H``, from the triplets up to the last nonzero g."""
-        xp = namespace(g)
-        k = g.shape[-1]
-        used = xp.any(xp.reshape(g, (-1, k)) != 0, axis=0)
-        unused = read_integer(xp.argmax(xp.flip(xp.astype(used, xp.int8))))
-        if unused:
-            return self.leading(k - unused).lift(g[..., : k - unused])
+        if g.shape[-1] > _FEW:
+            used = _number_used(g)
+            if used < g.shape[-1]:
+                return self.leading(used).lift(g[..., :used])
         if self.u.shape[0] < self.v.shape[0]:  # scale the smaller of the two
             return self.v.expand_right(self.u.scaled(g))
         return self.u.expand(adjoint(self.v.scaled(g)))
@@ -231,6 +234,16 @@ class Spectrum(NamedTuple):
             return self
         defect = None if self.defect is None else self.defect[..., :r, :r]
         return Spectrum(self.u.leading(r), self.s[..., :r], self.v.leading(r), False, defect)
+
+
+def _number_used(g: Array) -> int:
+    """Return the position after the last nonzero g in a batch, but 1 at least; all if not known."""
+    xp, k = namespace(g), g.shape[-1]
+    if seen(xp.all(g[..., -1] != 0)):
+        return k
+    used = xp.any(xp.reshape(g, (-1, k)) != 0, axis=0)
+    unused = read_integer(xp.argmax(xp.flip(xp.astype(used, xp.int8))))
+    return k - (unused or 0)
 
 
 class Demand(NamedTuple):

@@ -64,13 +64,14 @@ def settle(A: Array, demand: Demand, method: str) -> tuple[str, bool]:
 
 
 @functools.lru_cache(maxsize=1024)
-def usual(shape: tuple[int, ...], dtype: str, demand: Demand) -> str:
+def usual(shape: tuple[int, ...], dtype: str, demand: Demand) -> Factorization:
     """Return the factorization of matrices of this kind with nothing special about them."""
     sample = np.random.default_rng(0).standard_normal((2, *shape))
     A = (sample[0] + 1j * sample[1] if "complex" in dtype else sample[0]).astype(dtype)
     account: Account = []
     decompose(A, demand, lambda spectrum: spectrum.s[..., 0], account=account)
-    return account[-1][0]
+    name, _ = account[-1]
+    return next(f for f in TABLE if f.name == name)
 
 
 def decompose(

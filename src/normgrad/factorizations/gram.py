@@ -78,7 +78,7 @@ _DEFECT = 3e-6
 _CONDITION = 1e5
 _LONG, _LARGE = 16, 2**20
 _ROUNDED, _NEARLY_ORTHONORMAL = 1 / 8, 1e-3
-_SMALLEST, _SMALLEST_ALONE = 16, 96
+_SMALLEST, _SMALLEST_ALONE, _SMALLEST_SINGLE_ALONE = 16, 96, 40
 _PROBED = 256
 
 
@@ -91,8 +91,9 @@ class Gram(Factorization):
     def verdict(self, A: Array, demand: Demand) -> Verdict:
         m, n = A.shape[-2:]
         k = min(m, n)
-        alone = A.ndim == 2 and max(m, n) < 2 * k and not is_single(A)
-        smallest = _SMALLEST_ALONE if alone else _SMALLEST
+        smallest = _SMALLEST
+        if A.ndim == 2 and max(m, n) < 2 * k:
+            smallest = _SMALLEST_SINGLE_ALONE if is_single(A) else _SMALLEST_ALONE
         if k < smallest and not demand.named:
             return Verdict(False, f"for {m} x {n} an SVD is as quick")
         if demand.rank < 1e-6 and is_single(A) and demand.all_of(A):
@@ -135,13 +136,9 @@ def _leading(demand: Demand, k: int) -> bool:
 
 def _from_gram(S: Array, *, vectors: bool) -> tuple[Array, Any]:
     xp = namespace(S)
-    if vectors:
-        eigenvalues, V = xp.linalg.eigh(S)
-        V = xp.flip(V, axis=-1)
-    else:
-        eigenvalues, V = xp.linalg.eigvalsh(S), None
-    eigenvalues = xp.flip(eigenvalues, axis=-1)
-    return xp.sqrt(xp.where(eigenvalues > 0, eigenvalues, 0.0)), V
+    # (of -S the eigenvalues ascend as the singular values descend)
+    negated, V = xp.linalg.eigh(-S) if vectors else (xp.linalg.eigvalsh(-S), None)
+    return xp.sqrt(xp.where(negated < 0, -negated, 0.0)), V
 
 
 def _leading_triplets(A: Array, demand: Demand) -> Outcome:

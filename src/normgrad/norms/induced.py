@@ -104,8 +104,10 @@ class AbsoluteSum(EntrywiseNorm):
         (lines,) = xp.nonzero(self.tied(absolute_sum(A, self.axis), value, tie))
         G = xp.zeros_like(A)
         index = (slice(None), lines) if self.axis == -2 else (lines, slice(None))
-        part = A[index]
-        G[index] = phase(part) * self._weights(part, value, tie)
+        part = phase(A[index])
+        if lines.shape[0] > 1:
+            part *= self._weights(A[index], value, tie)
+        G[index] = part
         return G
 
     def dual(self) -> Norm:

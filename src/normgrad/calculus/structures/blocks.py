@@ -73,7 +73,7 @@ class Blocks(Structure):
         chosen = self._chosen(A, blocks)
         spectra = [factorized(_taken(B, i), tol) for B, i in zip(blocks, chosen, strict=True)]
         merged = Merged([spectrum.s for spectrum in spectra], A.copies)
-        mu = merged.split(self.norm.slope(snap_to_zero(merged.s, tol), tol.tie))
+        mu = merged.split(self.norm.slope(snap_to_zero(merged.s, tol.rank), tol.tie))
         lifts = [spectrum.lift(part) for spectrum, part in zip(spectra, mu, strict=True)]
         G = [_placed(x, i, B) for x, i, B in zip(lifts, chosen, blocks, strict=True)]
         return norm_of(self.norm, merged.s, A), A.pull_blocks(G)
@@ -110,7 +110,7 @@ class Blocks(Structure):
         A, tol = cast(BlockMatrix, A), tolerances_at(self.norm, A)
         spectra = [factorized(B, tol) for B in A.blocks()]
         merged = Merged([spectrum.s for spectrum in spectra], A.copies)
-        seen = snap_to_zero(merged.s, tol)
+        seen = snap_to_zero(merged.s, tol.rank)
         return BlockState.at(spectra, merged, seen, self.norm.curvature(seen, tol.tie))
 
 

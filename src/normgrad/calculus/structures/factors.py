@@ -48,13 +48,13 @@ class Factors(Structure):
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
         tol = tolerances_at(self.norm, A)
         spectrum = spectrum_of(A)
-        mu = self.norm.slope(snap_to_zero(spectrum.s, tol), tol.tie)
+        mu = self.norm.slope(snap_to_zero(spectrum.s, tol.rank), tol.tie)
         return norm_of(self.norm, spectrum.s, A), A.pull(spectrum.u.scaled(mu), spectrum.v.q)
 
     def derivative(self, A: Matrix) -> "_State":
         tol = tolerances_at(self.norm, A)
         spectrum = spectrum_of(A)
-        s = snap_to_zero(spectrum.s, tol)
+        s = snap_to_zero(spectrum.s, tol.rank)
         curvature = self.norm.curvature(s, tol.tie)
         lift = LiftDerivative.at(spectrum, s, curvature)
         return _State(lift, curvature.g)

@@ -102,7 +102,7 @@ class KroneckerTriplets(Structure):
     def value_and_gradient(self, A: Matrix) -> tuple[Array, Parts]:
         s, order, (first, second) = _sorted(A)
         xp, tol = namespace(s), tolerances_at(self.norm, A)
-        mu = self.norm.slope(snap_to_zero(s, tol), tol.tie)
+        mu = self.norm.slope(snap_to_zero(s, tol.rank), tol.tie)
         mu = xp.take_along_axis(mu, xp.argsort(order, axis=-1), axis=-1)
         mu = xp.reshape(mu, (*mu.shape[:-1], first.s.shape[-1], second.s.shape[-1]))
         in_a = xp.sum(mu * second.s[..., None, :], axis=-1)

@@ -86,7 +86,7 @@ class ByProducts(Structure):
         tol, spectrum = tolerances_at(self.norm, A), outcome.spectrum
         xp = namespace(spectrum.s)
         s = xp.repeat(spectrum.s, copies) if copies > 1 else spectrum.s
-        mu = self.norm.slope(snap_to_zero(s, tol), tol.tie)
+        mu = self.norm.slope(snap_to_zero(s, tol.rank), tol.tie)
         mu = xp.sum(xp.reshape(mu, (-1, copies)), axis=-1)
         return one, self.norm.value(s), spectrum.u.scaled(mu), spectrum.v.q
 
