@@ -20,7 +20,7 @@ from normgrad.calculus.names import rule_of_name
 from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.polar import PolarByIteration
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule, Rule
-from normgrad.calculus.small import FEW_ENTRIES
+from normgrad.calculus.small import is_small
 from normgrad.calculus.structured import NormOfStructure, StructuredDerivative
 from normgrad.calculus.structured_convex import (
     FactoredMap,
@@ -34,7 +34,6 @@ from normgrad.calculus.subdifferential import nearest_subgradient
 from normgrad.calculus.tolerances import Tolerances, tolerances
 
 __all__ = [
-    "FEW_ENTRIES",
     "Derivative",
     "EntrywiseDerivative",
     "FactoredMap",
@@ -60,6 +59,7 @@ __all__ = [
     "TrackedSpectral",
     "ZeroDerivative",
     "considered",
+    "is_small",
     "lift",
     "nearest_subgradient",
     "normalise",

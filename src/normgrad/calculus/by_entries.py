@@ -6,7 +6,7 @@ from typing import final
 from normgrad.arithmetic import Array, branch, namespace, within_safe_range
 from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule
-from normgrad.calculus.small import is_few, small_frobenius
+from normgrad.calculus.small import small_frobenius
 from normgrad.calculus.tolerances import tolerances
 from normgrad.norms import EntrywiseNorm, Frobenius
 
@@ -58,9 +58,7 @@ class NormByEntries(NormRule):
         return self.norm.degree or 1
 
     def quick(self, A: Array) -> tuple[Array, Array] | None:
-        if isinstance(self.norm, Frobenius) and is_few(A):
-            return small_frobenius(A)
-        return None
+        return small_frobenius(A) if isinstance(self.norm, Frobenius) else None
 
     def value_and_gradient(self, A: Array) -> tuple[Array, Array]:
         tie = tolerances(self.norm, A).tie

@@ -11,22 +11,20 @@ from normgrad.factorizations import Demand, Factorization
 from normgrad.norms import UnitarilyInvariantNorm
 
 __all__ = [
-    "FEW_ENTRIES",
-    "is_few",
     "is_moderate",
+    "is_small",
     "quick_value",
     "quick_value_and_gradient",
     "small_frobenius",
 ]
 
-FEW_ENTRIES = 2**13
-"""Of so many entries the calls cost more than the arithmetic, and those of NumPy the least."""
-_SMALL, _MOST = 100, 2**16
+_FEW, _TINY, _SMALL, _MOST = 2**13, 16, 100, 2**16
 
 
-def is_few(A: Array) -> bool:
-    """Whether A is one matrix of few entries, an array of NumPy."""
-    return isinstance(A, np.ndarray) and A.ndim == 2 and 0 < A.size <= FEW_ENTRIES
+def is_small(shape: tuple[int, ...]) -> bool:
+    """Whether the calls for a stack of matrices cost more than the arithmetic, NumPy's least."""
+    entries = math.prod(shape)
+    return entries <= (_MOST if shape[-1] * shape[-2] <= _TINY else _FEW)
 
 
 def is_moderate(A: Array) -> bool:
@@ -34,7 +32,7 @@ def is_moderate(A: Array) -> bool:
 
     Two entries of the first matrix tell; where they do not, it may be neither all the same.
     """
-    if not 1 < math.prod(A.shape) <= (_MOST if A.ndim == 2 else FEW_ENTRIES) or is_jax(A):
+    if not 1 < math.prod(A.shape) <= _MOST or is_jax(A):
         return False
     if isinstance(A, np.ndarray) and A.size <= _SMALL:  # of so few no Hermitian ones are told apart
         return bool(A.item(1) != 0)
@@ -104,7 +102,9 @@ def quick_value(norm: UnitarilyInvariantNorm, A: Array) -> Array | None:
 
 
 def small_frobenius(A: Array) -> tuple[Array, Array] | None:
-    """Return the Frobenius norm and its gradient, or None where A must be scaled first."""
+    """Return the norm of a small matrix, and its gradient; None where it must be scaled first."""
+    if not isinstance(A, np.ndarray) or A.ndim > 2 or not 0 < A.size <= _FEW:
+        return None
     entries = A.ravel("K")
     value = np.sqrt(np.vdot(entries, entries).real)
     return (value, A / value) if within_safe_range(value) else None

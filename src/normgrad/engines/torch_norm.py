@@ -18,7 +18,7 @@ import torch
 from torch.autograd import forward_ad
 
 from normgrad.arithmetic import real_inner
-from normgrad.calculus import FEW_ENTRIES, NormRule
+from normgrad.calculus import NormRule, is_small
 from normgrad.engines.numpy import ENGINE as NUMPY
 from normgrad.engines.torch_derivative import (
     Memory,
@@ -67,7 +67,7 @@ def _as_small(rule: NormRule, x: Any) -> Any:
     """Return a small tensor as an array of NumPy, else None; and where its calls are recorded."""
     if _is_recorded():
         return None
-    if x.numel() > FEW_ENTRIES or not x.is_cpu or type(x) not in _PLAIN or not rule.any_library:
+    if not is_small(x.shape) or not x.is_cpu or type(x) not in _PLAIN or not rule.any_library:
         return None
     x = x.detach()
     if x.is_conj() or x.is_neg():

@@ -17,28 +17,34 @@ computer graphics: Blinn, IEEE Computer Graphics and Applications 16, 1996.)
 
 from typing import Any, NamedTuple, final
 
-from normgrad.arithmetic import Array, is_complex, namespace
+from normgrad.arithmetic import Array, device, is_complex, namespace
 from normgrad.factorizations.base import Demand, Factorization, Outcome, Verdict
 
 __all__ = ["Planar", "RotationAndReflection"]
 
 
-class Planar(NamedTuple):
-    """A real 2 x 2 matrix as a rotation and a reflection, known by its lifts.
+_PARTS = [[1, 0, 0, 1], [1, 0, 0, -1], [0, -1, 1, 0], [0, 1, 1, 0]]
+"""Real parts of z1 and z2, then imaginary parts, from a, b, c, d; half its transpose inverts it."""
 
-    It has the place of a `Spectrum` that is not complete.
+
+class Planar(NamedTuple):
+    """Real 2 x 2 matrices as rotations and reflections, known by their lifts.
+
+    They have the place of a `Spectrum` that is not complete.
 
     Parameters
     ----------
     s : (..., 2) array
         The singular values, descending.
-    rotation, reflection : tuple of arrays
-        Real part, imaginary part and modulus of z1 and of z2, each (...).
+    z : (4, count) array
+        The real parts of z1 and z2, then the imaginary parts.
+    h : (2, count) array
+        Their moduli.
     """
 
     s: Array
-    rotation: tuple[Array, Array, Array]
-    reflection: tuple[Array, Array, Array]
+    z: Array
+    h: Array
     u: None = None
     v: None = None
     complete: bool = False
@@ -46,15 +52,17 @@ class Planar(NamedTuple):
 
     def lift(self, g: Array) -> Array:
         """Return ``U diag(g) V^T``, (..., 2, 2), for g with ``g2 = 0`` where ``s_2 = 0``."""
-        xp = namespace(g)
-        (x1, y1, h1), (x2, y2, h2) = self.rotation, self.reflection
-        g1, g2 = g[..., 0], xp.sign(h1 - h2) * g[..., 1]
+        xp, (z, h) = namespace(g), (self.z, self.h)
+        first, second = xp.reshape(g, (-1, 2)).mT
+        second = xp.sign(h[0] - h[1]) * second
         # the factors of z1 and z2, halved; where z is 0 the value of its factor is of no effect
-        f1 = (g1 + g2) / (2 * xp.where(h1 == 0, 1.0, h1))
-        f2 = (g1 - g2) / (2 * xp.where(h2 == 0, 1.0, h2))
-        x1, y1, x2, y2 = f1 * x1, f1 * y1, f2 * x2, f2 * y2
-        G = xp.stack([x1 + x2, y2 - y1, y1 + y2, x1 - x2])
-        return xp.moveaxis(xp.reshape(G, (2, 2, *x1.shape)), (0, 1), (-2, -1))
+        factors = xp.stack([first + second, first - second]) / (2 * xp.where(h == 0, 1.0, h))
+        z = xp.reshape(factors * xp.reshape(z, (2, *h.shape)), z.shape)
+        return xp.reshape(z.mT @ _parts(z), (*g.shape[:-1], 2, 2))
+
+
+def _parts(x: Array) -> Array:
+    return namespace(x).asarray(_PARTS, dtype=x.dtype, device=device(x))
 
 
 @final
@@ -75,9 +83,9 @@ class RotationAndReflection(Factorization):
 
     def factorize(self, A: Array, demand: Demand) -> Outcome:
         xp = namespace(A)
-        a, b, c, d = A[..., 0, 0], A[..., 0, 1], A[..., 1, 0], A[..., 1, 1]
-        x1, y1, x2, y2 = a + d, c - b, a - d, c + b
-        h1, h2 = xp.sqrt(x1 * x1 + y1 * y1), xp.sqrt(x2 * x2 + y2 * y2)
-        s = xp.moveaxis(xp.stack([h1 + h2, abs(h1 - h2)]) / 2, 0, -1)
-        spectrum: Any = Planar(s, (x1, y1, h1), (x2, y2, h2))
+        z = _parts(A) @ xp.reshape(A, (-1, 4)).mT
+        squares = z * z
+        h = xp.sqrt(squares[:2] + squares[2:])
+        s = xp.stack([h[0] + h[1], xp.abs(h[0] - h[1])]) / 2
+        spectrum: Any = Planar(xp.reshape(s.mT, A.shape[:-1]), z, h)
         return Outcome(spectrum, True, "closed form")
