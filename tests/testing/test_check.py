@@ -42,6 +42,17 @@ def test_right_gradients_pass(ord: Any, name: str) -> None:
     assert max(report.errors) < (1e-3 if name == "float32" else 1e-5)
 
 
+@pytest.mark.parametrize("gap", [1e-3, 1e-7, 1e-9, 1e-12, 1e-14])
+@pytest.mark.parametrize("turned", [False, True])
+def test_right_derivatives_beside_a_tie_or_a_zero_do_not_fail(turned: bool, gap: float) -> None:
+    """The library is right there to 50 digits; differences may only be inconclusive."""
+    Q, R = (np.linalg.qr(RNG.standard_normal((4, 4)))[0] for _ in range(2))
+    for s in ([1, 1 - gap, 0.5, 0], [1, 0.5, 0.5 - gap, gap], [1, 1, 1 - gap, 0.2]):
+        near = Q @ np.diag(s) @ R if turned else np.diag(s)
+        for ord in (2, "nuc", normgrad.KyFan(2), normgrad.Schatten(1.5)):
+            assert check_grad(near, ord, strict=False).passed, (ord, s)
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
 @pytest.mark.parametrize(
     "ord",

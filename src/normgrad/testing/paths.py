@@ -30,6 +30,18 @@ class Paths:
         self.blurred = bool(counted.size and counted[-1] < _RESOLVED * counted[0])
         """Whether there is a singular value too small for differences along a line to see."""
 
+        rng = np.random.default_rng(0)
+        self.turns = [np.linalg.qr(rng.standard_normal((n, n)))[0] for n in A.shape]
+
+    def turned(self, f: Callable[[Any], Any], A: Any) -> Any:
+        """Return ``Q^T f(Q A R) R^T`` with orthogonal Q and R: ``f(A)`` for the lift of a map.
+
+        Between tied singular values LAPACK takes small entries beside a diagonal for zeros,
+        where the differences of f may be those entries.
+        """
+        Q, R = self.turns
+        return Q.T @ f(Q @ A @ R) @ R.T
+
     def random(self, rng: np.random.Generator) -> tuple[Path, Any]:
         """Return a random curve and its direction at 0."""
         X, Y = (_skew(rng, n, np.iscomplexobj(self.A)) for n in self.A.shape)

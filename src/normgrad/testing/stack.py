@@ -1,5 +1,6 @@
 """The matrices of one check, and the errors found at them."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -86,23 +87,30 @@ class Stack:
         dG = self.flat(hessian_product(self.as_given(E)))
         for i, (A, E_i, dG_i) in enumerate(zip(self.A, E, dG, strict=True)):
             if not self.kinks[i] and not self.paths[i].blurred:
-                self._compare_products(A, E_i, dG_i, _line(A, E_i))
+                self._compare_products(i, E_i, dG_i, _line(A, E_i))
         if isinstance(self.norm, UnitarilyInvariantNorm):
             paths, directions = zip(*(path.random(rng) for path in self.paths), strict=True)
             E = np.stack(directions)
             dG = self.flat(hessian_product(self.as_given(E)))
-            for A, E_i, dG_i, path in zip(self.A, E, dG, paths, strict=True):
-                self._compare_products(A, E_i, dG_i, path)
+            for i, (E_i, dG_i, path) in enumerate(zip(E, dG, paths, strict=True)):
+                self._compare_products(i, E_i, dG_i, path)
 
-    def _compare_products(self, A: Any, E: Any, dG: Any, path: Path) -> None:
+    def _gradient(self, i: int, A: Any) -> Any:
+        """Return the gradient at A; of a norm of singular values from that at A turned."""
+        if isinstance(self.norm, UnitarilyInvariantNorm):
+            return self.paths[i].turned(lambda A: grad(A, self.norm), A)
+        return grad(A, self.norm)
+
+    def _compare_products(self, i: int, E: Any, dG: Any, path: Path) -> None:
+        A, gradient = self.A[i], functools.partial(self._gradient, i)
         # the noise of gradients is what the rounding of A changes in them
         rng = np.random.default_rng(0)
         size = _EPS * float(np.linalg.norm(A)) / A.size**0.5
         rounded = [A + size * rng.standard_normal(A.shape) for _ in range(4)]
         G = grad(A, self.norm)
-        changes = [np.linalg.norm(grad(B, self.norm) - G) for B in (path(0.0), *rounded)]
+        changes = [np.linalg.norm(gradient(B) - G) for B in (A, path(0.0), *rounded)]
         noise = 8 * _EPS + float(max(changes))
-        difference = central_difference(lambda h: grad(path(h), self.norm), noise)
+        difference = central_difference(lambda h: gradient(path(h)), noise)
         if difference.kink:
             return
         sizes = [np.linalg.norm(dG), np.linalg.norm(difference.value)]
