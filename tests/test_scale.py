@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 import normgrad
 from normgrad.engines import TABLE as ENGINES
@@ -109,3 +111,18 @@ def test_frobenius_rescales_only_when_needed(rng: Any, monkeypatch: Any) -> None
     assert not calls
     normgrad.value_and_grad(A * 1e200)
     assert calls
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray, jnp.asarray])
+def test_the_smallest_sum_beside_much_larger_ones(library: Any) -> None:
+    """It is not lost by scaling with the largest entry: sums need no squares."""
+    for A, ord, value, G in [
+        (np.array([[1e-20, 1e30]], np.float32), -1, np.float32(1e-20), [[1, 0]]),
+        (np.array([[1e-25, 1e15]], np.float32), -1, np.float32(1e-25), [[1, 0]]),
+        (np.array([[1e-200, 1e200], [-1e-200, 0]]), -1, 2e-200, [[1, 0], [-1, 0]]),
+        (np.array([[-1e-200], [1e200]]), -np.inf, 1e-200, [[-1], [0]]),
+        (np.array([[1e-200, 1e200], [0, -1e-290]]), 1, 1e200, [[0, 1], [0, -1]]),
+    ]:
+        computed, gradient = normgrad.value_and_grad(library(A), ord)
+        assert float(computed) == value
+        np.testing.assert_array_equal(np.asarray(gradient), G)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from normgrad.arithmetic import Array, branch, namespace, within_safe_range
+from normgrad.arithmetic import Array, branch, is_sum_exact, namespace, within_safe_range
 from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule
 from normgrad.calculus.small import small_frobenius
@@ -52,7 +52,11 @@ class NormByEntries(NormRule):
             scaled = normalise(A)
             return scaled.value(self.norm.of_entries(scaled.matrix), self._degree())
 
-        return branch(_all_safe(value), lambda A: value, scaling, A)
+        return branch(self._needs_no_scaling(value), lambda A: value, scaling, A)
+
+    def _needs_no_scaling(self, value: Array) -> Array:
+        safe = within_safe_range(value) if self.norm.squares else is_sum_exact(value)
+        return namespace(value).all(safe)
 
     def _degree(self) -> int:
         return self.norm.degree or 1
@@ -73,7 +77,7 @@ class NormByEntries(NormRule):
             G = self.norm.gradient(scaled.matrix, value, tie)
             return scaled.value(value, self._degree()), restore(G, (scaled, self._degree() - 1))
 
-        both: tuple[Array, Array] = branch(_all_safe(value), direct, scaling, A)
+        both: tuple[Array, Array] = branch(self._needs_no_scaling(value), direct, scaling, A)
         return both
 
     def derivative(self, A: Array) -> EntrywiseDerivative:
@@ -87,7 +91,3 @@ class NormByEntries(NormRule):
         at = self.derivative(A)
         value = at.scaled.value(at.value, self._degree())
         return value, restore(at.G, (at.scaled, self._degree() - 1)), at
-
-
-def _all_safe(value: Array) -> Array:
-    return namespace(value).all(within_safe_range(value))

@@ -167,6 +167,9 @@ class EntrywiseNorm(Norm):
     underflow, but for `of_entries`, which may return inf or 0 for those that do.
     """
 
+    squares: ClassVar[bool] = True
+    """Whether entries are squared; sums alone are taken of entries of any size."""
+
     @abstractmethod
     def of_entries(self, A: Array) -> Array:
         """Return the norm, shape (...)."""

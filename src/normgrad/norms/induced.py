@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 from normgrad.arithmetic import (
     Array,
@@ -50,6 +50,7 @@ class AbsoluteSum(EntrywiseNorm):
     axis: int
     largest: bool = True
     tie_tol: float | None = None
+    squares: ClassVar[bool] = False
 
     def __str__(self) -> str:
         extreme = "largest" if self.largest else "smallest"
