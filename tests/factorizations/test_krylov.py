@@ -11,7 +11,7 @@ import torch
 import normgrad
 from normgrad.arithmetic import row_products, row_qr
 from normgrad.factorizations import Demand
-from normgrad.factorizations.eigenvectors import CROWDED, FOUND, largest_eigenvectors
+from normgrad.factorizations.eigenvectors import CROWDED, FAILED, FOUND, largest_eigenvectors
 from normgrad.factorizations.krylov import Problem
 from normgrad.factorizations.lanczos import Lanczos
 from tests.conftest import orthonormal
@@ -121,3 +121,22 @@ def test_by_name_whatever_the_size(rank: Any, shape: Any, rng: Any) -> None:
     value, G = normgrad.value_and_grad(A, 2, method="lanczos")
     assert float(value) == pytest.approx(2 if k else 0, rel=1e-14)
     np.testing.assert_allclose(G, np.outer(U[:, 0], V[:, 0]) if k else A, atol=1e-12)
+
+
+@pytest.mark.parametrize("tied", [1, 2, 3])
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+def test_where_the_basis_is_full_another_one_is_started(library: str, tied: int, rng: Any) -> None:
+    """A gap of 5e-3 takes more than 120 vectors; of 1e-6 more than ever, which is seen soon."""
+    index = np.arange(1, 1001 - tied)
+    for below, status in (1 - 5e-3 * index, FOUND), (1 - (index / 1000) ** 2, FAILED):
+        V, theta = orthonormal(rng, 1000, 1000), np.maximum(np.r_[np.ones(tied), below], 0)
+        M = LIBRARIES[library]((V * theta) @ V.T)
+        start = LIBRARIES[library](rng.standard_normal((4, 1000)))
+        problem = Problem(lambda X, M=M: X @ M, start, 30, 1e-13)
+        assert largest_eigenvectors(problem, 1).status == FAILED
+        found = largest_eigenvectors(problem._replace(patient=True), 1)
+        assert found.status == status
+        if status == FOUND:
+            rows = np.asarray(found.leading(1))
+            np.testing.assert_allclose(rows.T @ rows, V[:, :tied] @ V[:, :tied].T, atol=1e-11)
+        assert (120 < found.products <= 600) if status == FOUND else found.products <= 240

@@ -9,6 +9,7 @@ import scipy.sparse.linalg
 import torch
 
 import normgrad
+from normgrad.calculus.structures import isometry
 from normgrad.matrices import Transpose
 
 LOW = normgrad.LowRank(np.arange(10.0).reshape(5, 2), np.arange(8.0).reshape(2, 4) - 3)
@@ -171,3 +172,43 @@ def test_errors_name_what_the_user_gave() -> None:
     forth = scipy.sparse.linalg.LinearOperator((300, 300), matvec=lambda v: v, dtype=float)
     with pytest.raises(NotImplementedError, match=r"rmatvec=\.\.\."):
         normgrad.matrix_norm(forth, 2)
+
+
+def _isometries() -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    dirac = np.zeros((5, 4, 3, 3))
+    dirac[np.arange(4), np.arange(4), 1, 1] = 0.3
+    columns = rng.permutation(40)[:31]
+    values = 2 * np.exp(1j * rng.uniform(size=31))
+    return {
+        "identity": normgrad.Sparse(np.ones(50), (np.arange(50), np.arange(50)), (50, 50)),
+        "wide permutation": normgrad.Sparse(values, (np.arange(31), columns), (31, 40)),
+        "tall": normgrad.Sparse(values, (columns, np.arange(31)), (40, 31)),
+        "convolution": normgrad.Convolution2d(dirac, (3, 4), padding="zeros"),
+    }
+
+
+@pytest.mark.parametrize("ord", [2, "nuc", normgrad.KyFan(3), normgrad.Schatten(3), EXP], ids=str)
+@pytest.mark.parametrize("name", list(_isometries()))
+def test_all_singular_values_the_same(name: str, ord: Any, monkeypatch: Any) -> None:
+    """Known without vectors, which products could not find: the gradient is that of the array."""
+    A = _isometries()[name]
+    value, G = normgrad.value_and_grad(A, ord)
+    monkeypatch.setattr(isometry, "_SMALLEST", 0)
+    assert normgrad.explain(A, ord).factorization == "isometry"
+    same_value, same_G = normgrad.value_and_grad(A, ord)
+    np.testing.assert_allclose(same_value, value, rtol=1e-14)
+    for a, b in zip(same_G.parameters, G.parameters, strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-14)
+
+
+def test_large_identities_and_what_is_none() -> None:
+    """One that a single entry sets apart by 1e-12 is none."""
+    where = (np.arange(6000), np.arange(6000))
+    value, G = normgrad.value_and_grad(normgrad.Sparse(np.full(6000, 3.0), where, (6000, 6000)), 2)
+    assert float(value) == pytest.approx(3, rel=1e-15)
+    np.testing.assert_allclose(G.parameters[0], 1 / 6000, rtol=1e-14)
+    apart = np.ones(6000)
+    apart[77] += 1e-12
+    near = normgrad.Sparse(apart, where, (6000, 6000))
+    assert normgrad.explain(near, 2).factorization != "isometry"

@@ -17,6 +17,9 @@ component of e: about r/g of that of the vector it converged to. So a tie is mis
 a probability of about ``(r/g)^(b-1)``, and the run ends when that is below 1e-4. A cluster of b
 values is not told from a larger one, and counts as a failure.
 
+*Restarts.* A basis takes memory; where it is full, the b leading Ritz vectors start another.
+What they have of each eigenspace is what the random ones had, so the above holds of them.
+
 References
 ----------
 B. N. Parlett, The Symmetric Eigenvalue Problem (1980), chapter 13.
@@ -56,6 +59,8 @@ _MISSED = 1e-4
 _FIRST_CHECK = 6
 _PATIENCE = 20
 """So many steps are made before it is asked whether it is hopeless."""
+_RESTARTS = 4
+"""So many times the leading Ritz vectors start again, where there is no other way."""
 _GROWTH, _GROWTH_COMPILED = 1.1, 1.5
 """The room of a stage to that of the one before. (XLA compiles each.)"""
 _LEAP, _LEAP_COMPILED = 0.6, 1.5
@@ -111,9 +116,25 @@ class _Check(NamedTuple):
 
 def largest_eigenvectors(problem: Problem, wanted: int) -> Found:
     """Return vectors for the `wanted` largest eigenvalues, and for all tied with the last."""
+    found, logarithm = _in_one_run(problem, wanted)
+    before = -math.log(problem.accuracy)
+    for left in range(_RESTARTS, 0, -1):
+        if is_traced(found.status) or found.status != FAILED or not problem.patient:
+            break
+        if logarithm > left * (before - logarithm):  # each divides the residual by as much
+            break
+        start = found.rows[: problem.start.shape[0]]
+        before, products = logarithm, found.products
+        found, logarithm = _in_one_run(problem._replace(start=start), wanted)
+        found = found._replace(products=products + found.products)
+    return found
+
+
+def _in_one_run(problem: Problem, wanted: int) -> tuple[Found, Any]:
+    """Return what is found from the start, and the logarithm of what residuals are too large by."""
     sizes = _sizes(problem, wanted)
 
-    def stage(i: int, steps: Any, state: tuple[Basis, _Check]) -> Found:
+    def stage(i: int, steps: Any, state: tuple[Basis, _Check]) -> tuple[Found, Any]:
         # (stages, not a loop: each has a size of its own, which XLA has to know)
         basis, check = state
         size, last = sizes[i], i + 1 == len(sizes)
@@ -127,11 +148,12 @@ def largest_eigenvectors(problem: Problem, wanted: int) -> Found:
         further, there = functools.partial(stage, i + 1, to), functools.partial(result, to)
         return when(check.status == GOING, further, there, (basis, check))
 
-    def result(steps: Any, state: tuple[Basis, _Check]) -> Found:
+    def result(steps: Any, state: tuple[Basis, _Check]) -> tuple[Found, Any]:
         basis, check = state
         y = from_host(check.y.T, basis.q)
         rows = y @ basis.q[: y.shape[1]]
-        return Found(rows, check.count, check.status, steps * problem.start.shape[0])
+        products = steps * problem.start.shape[0]
+        return Found(rows, check.count, check.status, products), check.logarithm
 
     basis = begun(problem, sizes[-1])
     none, far = integer(basis.norm), basis.norm - math.log(problem.accuracy)

@@ -5,6 +5,7 @@ from normgrad.calculus.structures.blocks import Blocks
 from normgrad.calculus.structures.entire import Eigenvalues, Entire
 from normgrad.calculus.structures.entries import Entries, Singular, Trace
 from normgrad.calculus.structures.factors import Factors
+from normgrad.calculus.structures.isometry import MultipleOfIsometry
 from normgrad.calculus.structures.kronecker import KroneckerTriplets, ProductOfNorms
 from normgrad.calculus.structures.lines import Lines
 from normgrad.calculus.structures.products import ByProducts
@@ -24,6 +25,7 @@ TABLE: tuple[type[Structure], ...] = (
     ProductOfNorms,
     KroneckerTriplets,
     Factors,
+    MultipleOfIsometry,
     ByProducts,
     Entire,
 )
