@@ -106,8 +106,9 @@ def _pair(x: Any, g: Any, axis: Any) -> tuple[Argument, Array]:
     argument, given = with_direction(x, g, axis, "g")
     if not isinstance(argument, Argument):
         raise TypeError(
-            f"subdifferentials are those of arrays; got a {type(x).__name__}: pass x.dense(), and "
-            "a subgradient as an array"
+            f"subdifferentials are those of arrays; got a {type(x).__name__}: pass x.dense(), "
+            "for a sparse array x.toarray() (SciPy), x.to_dense() (PyTorch) or x.todense() (JAX), "
+            "and the subgradient as an array"
         )
     return argument, given
 

@@ -8,6 +8,7 @@ import weakref
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 import torch
@@ -167,3 +168,16 @@ def test_a_gradient_that_would_be_lost_in_a_transform() -> None:
     norm = closing_over(t.requires_grad_(), "f")
     with pytest.raises(Exception, match="detach"):
         torch.compile(lambda x: normgrad.matrix_norm(x, norm), backend="eager")(x)
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray, jnp.asarray])
+@pytest.mark.parametrize("field", ["f", "df", "d2f"])
+def test_what_is_not_entrywise_is_refused(field: str, library: Any) -> None:
+    """A sum or a maximum would be one number for all matrices; a number is a constant."""
+    x = library(np.random.default_rng(0).standard_normal((2, 4, 3)))
+    square = {"f": lambda s: s * s, "df": lambda s: 2 * s, "d2f": lambda s: 2}
+    np.testing.assert_allclose(normgrad.hvp(x, x, normgrad.SpectralFunction(**square)), 2 * x)
+    for wrong in (lambda s: s.max(), lambda s: s.sum(-1), lambda s: "3"):
+        norm = normgrad.SpectralFunction(**square | {field: wrong})
+        with pytest.raises(ValueError, match=f"{field} must work entrywise"):
+            (normgrad.matrix_norm(x, norm), normgrad.grad(x, norm), normgrad.hvp(x, x, norm))

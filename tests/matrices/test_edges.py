@@ -314,3 +314,21 @@ def test_small_blocks_behind_a_large_one_of_low_rank() -> None:
     assert G.dense()[4, 4] == pytest.approx(1)
     weighted = normgrad.WeightedNuclear([1e-9, 1.0])
     assert normgrad.matrix_norm(A, weighted) == pytest.approx(2e-9, rel=1e-6)
+
+
+@pytest.mark.parametrize("ord", ["fro", 2, "nuc", 1, normgrad.KyFan(1)], ids=str)
+def test_empty_blocks_and_patterns(ord: Any) -> None:
+    """They are rows and columns of zeros."""
+    none = np.zeros(0, int)
+    for A in (
+        normgrad.BlockDiagonal([np.zeros((0, 2)), np.diag([3.0, 1]), np.zeros((1, 0))]),
+        normgrad.Sparse(np.zeros(0), (none, none), (4, 3)),
+    ):
+        dense = A.dense()
+        value, G = normgrad.value_and_grad(A, ord)
+        same_value, same_G = normgrad.value_and_grad(dense, ord)
+        assert dense.shape == A.shape
+        assert float(value) == pytest.approx(float(same_value))
+        np.testing.assert_allclose(G.dense(), same_G, atol=1e-15)
+    with pytest.raises(ValueError, match="at least one block"):
+        normgrad.BlockDiagonal([])

@@ -5,11 +5,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 import normgrad
 from normgrad.arithmetic.transforms import TRANSFORMS
 from normgrad.engines.base import OrderError
+from normgrad.testing import check_grad
 
 
 @pytest.mark.parametrize("shape", [5, (5,), (2.5, 3), None], ids=str)
@@ -88,3 +90,21 @@ def test_functions_that_cannot_be_mapped(f: Any) -> None:
     x = torch.tensor([[1.0, 2.0, -3.0], [-1.0, 5.0, 4.0]])
     mapped = TRANSFORMS["torch"].vmap(f, (0,))(x)
     np.testing.assert_array_equal(mapped, torch.stack([f(row) for row in x.clone()]))
+
+
+def test_advice_for_matrix_types() -> None:
+    A = normgrad.LowRank(np.ones((3, 1)), np.ones((1, 3)))
+    S, other = (scipy.sparse.csr_array(np.eye(3, k=k)) for k in (0, 1))
+    for call in (
+        lambda: np.asarray(A),
+        lambda: check_grad(A),
+        lambda: normgrad.subgradient_distance(A, A, 2),
+    ):
+        with pytest.raises(TypeError, match=r"x\.dense\(\)"):
+            call()
+    with pytest.raises(TypeError, match="pattern"):
+        normgrad.hvp(S, other, "nuc")
+    with pytest.raises(TypeError, match=r"x\.toarray\(\)"):
+        normgrad.subgradient_distance(S, S, 2)
+    with pytest.raises(ValueError, match="'iteration'"):
+        normgrad.polar(np.eye(3), "iterate")

@@ -126,3 +126,13 @@ def test_wrong_use() -> None:
         spectral_normalise(jnp.eye(2), bound=-1)
     with pytest.raises(ValueError, match="one matrix"):
         spectral_normalise(jnp.ones((2, 2, 2)))
+
+
+def test_integers_and_single_matrices_are_refused() -> None:
+    with pytest.raises(TypeError, match="int32"):
+        spectral_normalise(jnp.ones((2, 2), jnp.int32))
+    for one in (jnp.ones((3, 5)), normgrad.Diagonal(jnp.ones(3))):
+        with pytest.raises(TypeError, match=r"pass \[matrix\]"):
+            lipschitz_bound(one)
+    with pytest.raises(ValueError, match="not negative"):
+        lipschitz_bound([jnp.ones((3, 5))], factor=-1)

@@ -1,5 +1,7 @@
 """Sums of entries that belong together, by an array of indices."""
 
+import math
+
 import numpy as np
 
 from normgrad.arithmetic.namespace import Array, is_complex, is_jax, is_torch, namespace
@@ -21,5 +23,6 @@ def sums_at(x: Array, index: Array, count: int) -> Array:
     if is_complex(x):
         both = sums_at(np.real(x), index, count) + 1j * sums_at(np.imag(x), index, count)
         return both.astype(x.dtype, copy=False)
-    rows = [np.bincount(index, row, count) for row in x.reshape(-1, x.shape[-1])]
+    each = x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+    rows = [np.bincount(index, row, count) for row in each]
     return np.reshape(np.asarray(rows), shape).astype(x.dtype, copy=False)

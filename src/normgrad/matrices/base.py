@@ -204,6 +204,11 @@ class Matrix(ABC):
         """Return the dtype of A."""
         return self.model.dtype
 
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise TypeError(
+            f"a {type(self).__name__} is no array, and is made one where asked only: x.dense()"
+        )
+
     def dense(self) -> Array:
         """Return A as an array (..., m, n)."""
         return self.matmat(identity(self.shape[-1], self.model))

@@ -146,6 +146,8 @@ class BlockDiagonal(BlockMatrix):
     """
 
     def __init__(self, blocks: Any) -> None:
+        if isinstance(blocks, Sequence) and not blocks:
+            raise ValueError("expected at least one block; got an empty sequence")
         ragged = isinstance(blocks, Sequence) and len({np.shape(b) for b in blocks}) > 1
         if ragged or (isinstance(blocks, Sequence) and blocks and hasattr(blocks[0], "ndim")):
             parameters = tuple(as_array(block, "a block") for block in blocks)

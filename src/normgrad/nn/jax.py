@@ -63,6 +63,11 @@ def spectral_normalise(
     check_scaling(bound, mode)
     _refuse_mapping(w, "spectral_normalise takes one matrix and its state")
     w = jnp.asarray(w)
+    if not jnp.issubdtype(w.dtype, jnp.inexact):
+        raise TypeError(
+            f"expected a floating matrix; got dtype {w.dtype}, to which quotients by the norm "
+            "would be rounded. Convert it: w.astype(float)"
+        )
     W = w.astype(jnp.float32) if w.dtype in (jnp.float16, jnp.bfloat16) else w
     if state is not None:
         state = jax.lax.stop_gradient(state)
@@ -164,13 +169,18 @@ def lipschitz_bound(matrices: Iterable[Any], factor: float = 1.0) -> jax.Array:
     matrices : iterable of matrices
         Arrays (m, n), or matrix types as `normgrad.Convolution2d`, the linear parts of the layers.
     factor : float
-        The product of the Lipschitz constants of what is between: 1 for ReLU and tanh, 1/4 for
-        each sigmoid.
+        The product of the Lipschitz constants of what is between, not negative: 1 for ReLU and
+        tanh, 1/4 for each sigmoid.
 
     Returns
     -------
     () array
         Differentiable as norms are.
+
+    Notes
+    -----
+    The order of the matrices, and whether sizes fit, is not looked at: parameters are kept both
+    as (out, in) and as (in, out).
 
     Examples
     --------
@@ -180,6 +190,14 @@ def lipschitz_bound(matrices: Iterable[Any], factor: float = 1.0) -> jax.Array:
     12.0
     """
     _refuse_mapping(matrices, "lipschitz_bound takes an iterable of the layers' matrices")
+    shape = tuple(getattr(matrices, "shape", ()))
+    if len(shape) in (1, 2) or isinstance(matrices, normgrad.Matrix):
+        raise TypeError(
+            "lipschitz_bound takes an iterable of the layers' matrices; got an array of shape "
+            f"{shape}. If it is one matrix, pass [matrix]"
+        )
+    if not factor >= 0:
+        raise ValueError(f"factor is a Lipschitz constant, not negative; got {factor!r}")
     total = jnp.asarray(float(factor))
     for A in matrices:
         norm = normgrad.spectral_norm(A)

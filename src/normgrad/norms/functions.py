@@ -1,5 +1,6 @@
 """Functions of singular values that are no norms: smoothed, or a user's own."""
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -194,22 +195,37 @@ class SpectralFunction(UnitarilyInvariantNorm):
     def __reduce__(self) -> Any:
         return type(self), (self.f, self.df, self.d2f)  # (a key holds in this process alone)
 
+    def _entrywise(self, field: str, s: Array) -> Array:
+        """Return f, df or d2f at the entries of s; a number of Python's stands for a constant."""
+        result = getattr(self, field)(s)
+        if type(result) in (int, float):
+            return namespace(s).full_like(s, result)
+        if getattr(result, "shape", None) != s.shape:
+            got = f"shape {tuple(result.shape)}" if hasattr(result, "shape") else repr(result)
+            raise ValueError(
+                f"SpectralFunction {field} must work entrywise, without sums; for an array of "
+                f"shape {tuple(s.shape)} it returned {got}. What is no sum of a function of each "
+                "singular value is a class of normgrad.norms.UnitarilyInvariantNorm"
+            )
+        return result
+
     def value(self, s: Array) -> Array:
-        return namespace(s).sum(self.f(s), axis=-1)
+        return namespace(s).sum(self._entrywise("f", s), axis=-1)
 
     def slope(self, s: Array, tie: float) -> Array:
-        return namespace(s).where(s > 0, self.df(s), 0.0)
+        return namespace(s).where(s > 0, self._entrywise("df", s), 0.0)
 
     def curvature(self, s: Array, tie: float) -> Curvature:
-        d2f = self.d2f
-        if d2f is None:
+        if self.d2f is None:
             raise NotImplementedError(
-                f"a second derivative of the {self} needs SpectralFunction(f, df, d2f)"
+                f"a second derivative of the {self} needs SpectralFunction(f, df, d2f) "
+                "(and to check the first alone, order=1)"
             )
+        df, d2f = (functools.partial(self._entrywise, field) for field in ("df", "d2f"))
         xp = namespace(s)
         g, zero = self.slope(s, tie), xp.zeros_like(s)
         # at 0: along the matrices of the same rank, unless f is smooth there
-        smooth = ((self.df(zero) == 0) & xp.isfinite(d2f(zero)))[..., 0]
+        smooth = ((df(zero) == 0) & xp.isfinite(d2f(zero)))[..., 0]
         slope = xp.where((s > 0) | each(smooth, s), d2f(s), 0.0)
 
         def differences(s: Array, g: Array) -> Array:

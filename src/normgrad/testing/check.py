@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from normgrad.engines import engine_of
+from normgrad.matrices import as_matrix
 from normgrad.norms import Norm, resolve
 from normgrad.testing.autodiff import derivatives_of, to_numpy
 from normgrad.testing.stack import Stack
@@ -105,6 +106,8 @@ def check_grad(
     ------
     AssertionError
         If an error is greater than its tolerance, and `strict`.
+    TypeError
+        If x is a matrix type or sparse.
     ValueError
         If x is empty or has NaN or inf, if `order` is neither 1 nor 2, or
         if `directions` is less than 1.
@@ -130,6 +133,12 @@ def check_grad(
         raise ValueError(f"order must be 1 or 2; got {order!r}")
     if directions < 1:
         raise ValueError(f"directions must be at least 1; got {directions!r}")
+    if as_matrix(x) is not None:
+        raise TypeError(
+            f"the gradients that are checked are those of arrays; got a {type(x).__name__}: pass "
+            "x.dense(), for a sparse array x.toarray() (SciPy), x.to_dense() (PyTorch) or "
+            "x.todense() (JAX)"
+        )
     norm, library = resolve(ord), derivatives_of(x, ord, axis, method)
     given = to_numpy(x)
     if given.size == 0 or not np.all(np.isfinite(given)):

@@ -23,6 +23,7 @@ from normgrad.arithmetic import (
     phase,
     put,
     read_booleans,
+    real,
     real_inner,
     seen,
 )
@@ -182,6 +183,9 @@ class Merged:
 def factorized(B: Array, tol: Tolerances) -> Spectrum:
     """Return all singular triplets of each block."""
     xp = namespace(B)
+    if 0 in B.shape[-2:]:
+        u, v = xp.zeros_like(B[..., :0]), xp.zeros_like(B.mT[..., :0])
+        return Spectrum(Columns(u), _no_values(B), Columns(v))
     if B.shape[-2:] == (1, 1):
         d = B[..., 0]
         turn = phase(d)
@@ -202,13 +206,22 @@ def _leading_values(B: Array, triplets: int, tol: Tolerances) -> Array:
     if B.shape[-2:] == (1, 1):
         return namespace(B).abs(B[..., 0])
     k = min(triplets, *B.shape[-2:])
+    if k == 0:
+        return _no_values(B)
     demand = Demand(k, tol.tie, tol.rank, vectors=False)
     return decompose(B, demand, lambda spectrum: spectrum.s[..., :k])
+
+
+def _no_values(B: Array) -> Array:
+    """Return the singular values of empty blocks, (..., b, 0)."""
+    return real(namespace(B).zeros_like(B[..., 0, :0] if B.shape[-2] else B[..., :0, 0]))
 
 
 def _rough_norms(B: Array) -> Array:
     """Return about the norm of each block, (..., b, 1)."""
     xp = namespace(B)
+    if 0 in B.shape[-2:]:
+        return real(xp.sum(B, axis=(-2, -1))[..., None])
     M = B @ adjoint(B) if B.shape[-2] < B.shape[-1] else adjoint(B) @ B
     theta = xp.linalg.eigvalsh(M)[..., -1:]
     return xp.sqrt(xp.where(theta > 0, theta, 0.0))
