@@ -272,3 +272,13 @@ def test_inference_meta_and_fake_tensors() -> None:
         warnings.simplefilter("ignore")  # of PyTorch, about its own graph
         _, push = torch.func.linearize(normgrad.nuclear_norm, x)
     torch.testing.assert_close(push(E), (normgrad.grad(x, "nuc") * E).sum())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("ord", [1, float("inf"), 2, "nuc", "fro"])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3), (3, 1)], ids=str)
+def test_complex_lines_of_one_entry(shape: Any, ord: Any) -> None:
+    """PyTorch's count of nonzeros warns there; |z| has the second derivative of a circle."""
+    z = torch.full(shape, 3 + 4j, dtype=torch.complex128)
+    turn = normgrad.hvp(z, 1j * z, ord)
+    torch.testing.assert_close(turn, 1j * normgrad.grad(z, ord))

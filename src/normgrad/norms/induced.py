@@ -77,7 +77,7 @@ class AbsoluteSum(EntrywiseNorm):
 
     def _nonzeros(self, A: Array) -> Array:
         xp = namespace(A)
-        if is_torch(A):  # no temporary of the size of A
+        if is_torch(A) and A.shape[self.axis] > 1:  # no temporary of the size of A
             return xp.linalg.vector_norm(A, axis=self.axis, keepdims=True, ord=0)
         A = phase(A) if is_jax(A) else A  # XLA takes subnormal numbers for zero
         return xp.count_nonzero(A, axis=self.axis, keepdims=True)
