@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+import normgrad
 from normgrad.calculus import NormBySingularValues
 from normgrad.factorizations import jacobi
 from normgrad.factorizations.base import Demand
@@ -251,3 +252,19 @@ def test_straight_to_the_usual_factorization(library: str, dtype: str, shape: An
             assert quick is not None
             np.testing.assert_allclose(quick[0], value, rtol=tol)
             np.testing.assert_allclose(quick[1], (U * mu) @ V.conj().mT, atol=tol / min(1, s[1]))
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_lapack_gets_no_inf(library: str, bad: float) -> None:
+    """Its SVD of a matrix with inf may never return; here NaN is a quick answer."""
+    for shape in [(3, 3), (12, 9), (30, 30), (2, 2, 2), (4, 3, 3), (9, 20, 20)]:
+        A = np.random.default_rng(0).standard_normal(shape)
+        A[(0,) * (A.ndim - 2)][-1, 1] = bad
+        x = LIBRARIES[library](A)
+        for norm in ("nuc", 2):
+            value, G = normgrad.value_and_grad(x, norm)
+            for v in (value, normgrad.matrix_norm(x, norm)):
+                np.testing.assert_equal(np.asarray(v).flat[0], abs(bad))
+            finite = np.isfinite(A).all(axis=(-2, -1))
+            np.testing.assert_array_equal(np.isfinite(np.asarray(G)).all(axis=(-2, -1)), finite)

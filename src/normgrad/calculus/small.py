@@ -52,6 +52,8 @@ def quick_value_and_gradient(
 
     None where A must be scaled first.
     """
+    if not _is_finite(A):
+        return None
     try:
         if factorization.name == "svd":
             return _by_svd(norm, A, demand)
@@ -77,6 +79,14 @@ def _by_svd(norm: UnitarilyInvariantNorm, A: Array, demand: Demand) -> tuple[Arr
     return norm.value(s), (U * (mu if mu.ndim == 1 else mu[..., None, :])) @ Vh
 
 
+def _is_finite(A: Array) -> bool:
+    """Whether no entry is NaN or inf, for which LAPACK may not return; nor too large to square."""
+    if isinstance(A, np.ndarray):
+        entries = A.ravel("K")
+        return math.isfinite(np.vdot(entries, entries).real)
+    return math.isfinite(namespace(A).linalg.vector_norm(A).item())
+
+
 def _is_safe(s: Array) -> bool:
     """Whether the results need no scaling; not where all is 0, or NaN."""
     return bool(within_safe_range(s[0]) if s.ndim == 1 else within_safe_range(s[..., 0]).all())
@@ -91,6 +101,8 @@ def _snapped(s: Array, demand: Demand) -> Array:
 
 def quick_value(norm: UnitarilyInvariantNorm, A: Array) -> Array | None:
     """Return the norm, or None where A must be scaled first."""
+    if not _is_finite(A):
+        return None
     try:
         if isinstance(A, np.ndarray):
             s = np.linalg.svd(A, compute_uv=False)
