@@ -12,6 +12,7 @@ from normgrad.engines import TABLE as ENGINES
 from normgrad.norms import ALIASES
 from tests.differentiators import DIFFERENTIATORS
 
+AT_TOP = normgrad.norms.SumOfLargest(-2)
 ORDS = [*ALIASES, normgrad.Schatten(1.5), normgrad.Schatten(7), normgrad.KyFan(2)]
 
 
@@ -122,7 +123,33 @@ def test_the_smallest_sum_beside_much_larger_ones(library: Any) -> None:
         (np.array([[1e-200, 1e200], [-1e-200, 0]]), -1, 2e-200, [[1, 0], [-1, 0]]),
         (np.array([[-1e-200], [1e200]]), -np.inf, 1e-200, [[-1], [0]]),
         (np.array([[1e-200, 1e200], [0, -1e-290]]), 1, 1e200, [[0, 1], [0, -1]]),
+        (np.array([[1e-295, 1e300]]), -1, 1e-295, [[1, 0]]),
+        (np.array([[1.2345e-32, 1e10]], np.float32), -1, np.float32(1.2345e-32), [[1, 0]]),
+        (np.array([[1e-310, 0], [-2e-310, 1e300]]), -1, 3e-310, [[1, 0], [-1, 0]]),
+        (np.array([[1e308, 1], [1e308, 2]]), -1, 3, [[0, 1], [0, 1]]),
+        (np.array([[1e308, 1e-20], [1e308, 1]]), 1, np.inf, [[1, 0], [1, 0]]),
+        (np.array([[1e308, 1e-20], [1e308, 1], [-1e-20, 5]]), 1, np.inf, [[1, 0], [1, 0], [-1, 0]]),
+        (np.array([[1e-100, 1e200, 1e-100], [1, 1, 1]]), AT_TOP, 1e200, [[0, 1, 0], [1, 0, 1]]),
     ]:
-        computed, gradient = normgrad.value_and_grad(library(A), ord)
-        assert float(computed) == value
-        np.testing.assert_array_equal(np.asarray(gradient), G)
+        # what shares a stack with another matrix is as it is alone
+        for beside in (None, np.full(A.shape, np.inf), np.full(A.shape, 1e38), 0 * A):
+            x = library(A if beside is None else np.stack([beside.astype(A.dtype), A]))
+            last = () if beside is None else (1,)
+            computed, gradient = normgrad.value_and_grad(x, ord)
+            assert float(computed[last]) == value
+            assert float(normgrad.matrix_norm(x, ord)[last]) == value
+            np.testing.assert_array_equal(np.asarray(gradient[last]), G)
+            np.testing.assert_array_equal(np.asarray(normgrad.linearize(x, ord)[0][last]), G)
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray, jnp.asarray])
+@pytest.mark.parametrize("scale", [1e-305, 1e-100, 1e200])
+def test_phases_turn_at_any_scale(library: Any, scale: float) -> None:
+    """The derivative of ``z / |z|`` has degree -1 in its entry, whatever the others are."""
+    z = (3 + 4j) * scale
+    for other, ord in [(1e-250, 1), (1e250, -1)]:
+        A = np.array([[z, other]]) if (abs(z) < other) == (ord < 0) else np.array([[z, 0]])
+        E = np.array([[1j, 1]])
+        turned = normgrad.hvp(library(A), library(E), ord)
+        expected = (1j - 0.8 * (0.6 + 0.8j)) / 5 / scale
+        np.testing.assert_allclose(np.asarray(turned)[0], [expected, 0], rtol=1e-13)

@@ -2,12 +2,16 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from normgrad.arithmetic import Array, dtype_name, is_traced, namespace
 from normgrad.calculus import (
     NormBySingularValues,
     NormOfStructure,
     NormRule,
+    Scaled,
     considered,
+    is_empty,
     normalise,
 )
 from normgrad.factorizations import Verdict
@@ -81,7 +85,10 @@ def _any_finite(size: Array) -> bool:
 def _explain_structure(rule: NormOfStructure, x: Array) -> Explanation:
     A = rule.embedding.at(rule.embedding.rows(x))
     dtype = dtype_name(x.dtype)
-    asked = considered(A, rule.norm, rule.method)
+    if not is_empty(rule.embedding, x):
+        A = Scaled.of(rule.embedding, x, rule.norm).matrix(rule.embedding)  # as for the norm
+    with np.errstate(all="ignore"):
+        asked = considered(A, rule.norm, rule.method)
     if not asked or not asked[-1][1].accepted:
         rule.structure(A)  # raises
     structure, verdict = asked[-1]

@@ -5,7 +5,7 @@ from typing import Any
 from normgrad._argument import Argument, norm_rule
 from normgrad._convex import lmo
 from normgrad.calculus import NormRule, PolarByIteration
-from normgrad.factorizations import methods
+from normgrad.factorizations import check_method
 from normgrad.matrices import PSD, as_matrix
 from normgrad.norms import Nuclear
 
@@ -66,11 +66,7 @@ def polar(x: Any, method: str = "auto", *, axis: tuple[int, int] = (-2, -1)) -> 
         return PSD.build(P.parameters, P.static) if isinstance(A, PSD) else P
     argument = Argument(x, axis)
     rule: NormRule = PolarByIteration(Nuclear())
-    if method not in ("iteration", *methods()):
-        raise ValueError(
-            f"method={method!r} is not known; valid: 'iteration', "
-            + ", ".join(map(repr, methods()))
-        )
+    check_method(method, "iteration")
     if method != "iteration":
         rule = norm_rule(argument, "nuc", method)
     return argument.like_matrix(argument.engine.value_and_gradient(rule, argument.x)[1])

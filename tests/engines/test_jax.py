@@ -153,3 +153,22 @@ def test_numpy_arrays_inside_jit() -> None:
     constant = np.diag([3.0, 1.0])
     f = jax.jit(lambda x: x * normgrad.nuclear_norm(constant))
     close(f(jnp.asarray(2.0)), 8.0)
+
+
+@pytest.mark.parametrize("shape", [(200, 2, 2), (30, 20), (450, 450)], ids=str)
+def test_products_are_not_left_to_the_precision_of_a_device(shape: Any) -> None:
+    """GPUs and TPUs multiply single precision in half of it, unless a product says otherwise."""
+    x = jnp.zeros(shape, jnp.float32)
+
+    def derivatives(x: Any) -> Any:
+        return (
+            normgrad.value_and_grad(x, 2),
+            normgrad.hvp(x, x, "nuc"),
+            normgrad.prox(x, 1.0, "nuc"),
+            jax.grad(lambda x: normgrad.matrix_norm(x, "nuc").sum())(x),
+        )
+
+    program = str(jax.make_jaxpr(derivatives)(x))
+    assert "dot_general" in program
+    assert "Precision.HIGHEST" in program
+    assert "precision=None" not in program

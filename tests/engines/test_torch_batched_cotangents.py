@@ -45,3 +45,26 @@ def test_autocast_changes_nothing(ord: Any, n: int) -> None:
     for a, b in zip(received, expected, strict=True):
         assert a.dtype == torch.float32
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("shape", [(200, 2, 2), (4, 100, 20), (30, 20)], ids=str)
+def test_autocast_changes_nothing_of_what_is_compiled(shape: Any) -> None:
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+    x = torch.randn(shape, requires_grad=True)
+    E = torch.randn(shape)
+
+    def results(x: Any, E: Any) -> Any:
+        value, G = normgrad.value_and_grad(x, "nuc")
+        P = normgrad.prox(x, 0.5, "nuc")
+        return value, G, normgrad.matrix_norm(x.detach(), 2), P, normgrad.hvp(x, E, "nuc")
+
+    compiled = torch.compile(results, backend="eager")
+    received = []
+    for enabled in (True, False):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=enabled):
+            value = compiled(x, E)
+        received.append([*value, *torch.autograd.grad((value[3] * E).sum(), x)])
+    for a, b in zip(*received, strict=True):
+        assert a.dtype == torch.float32
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-6)

@@ -203,12 +203,38 @@ def test_all_singular_values_the_same(name: str, ord: Any, monkeypatch: Any) -> 
 
 
 def test_large_identities_and_what_is_none() -> None:
-    """One that a single entry sets apart by 1e-12 is none."""
+    """One that a single entry sets apart by 2e-13 is none."""
     where = (np.arange(6000), np.arange(6000))
     value, G = normgrad.value_and_grad(normgrad.Sparse(np.full(6000, 3.0), where, (6000, 6000)), 2)
     assert float(value) == pytest.approx(3, rel=1e-15)
     np.testing.assert_allclose(G.parameters[0], 1 / 6000, rtol=1e-14)
     apart = np.ones(6000)
-    apart[77] += 1e-12
+    apart[77] += 2e-13
     near = normgrad.Sparse(apart, where, (6000, 6000))
     assert normgrad.explain(near, 2).factorization != "isometry"
+
+
+def diagonal(values: Any) -> normgrad.Sparse:
+    n = len(values)
+    return normgrad.Sparse(values, (np.arange(n), np.arange(n)), (n, n))
+
+
+def test_a_tolerance_for_ties_moves_no_value() -> None:
+    """Singular values that the user lets count as tied are not the same."""
+    A = diagonal(np.linspace(0.99, 1, 400))
+    value, G = normgrad.value_and_grad(A, normgrad.norms.Spectral(tie_tol=0.1))
+    assert float(value) == pytest.approx(1, rel=1e-14)
+    np.testing.assert_allclose(G.parameters[0], 1 / 400, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 1e-12), (float, 1e-100), (float, 1e150)])
+def test_isometries_at_the_end_of_the_range(dtype: Any, scale: float) -> None:
+    """What is no isometry is not taken for one where squares underflow; and explain agrees."""
+    values = (np.linspace(1, 2, 400) * scale).astype(dtype)
+    A, total = diagonal(values), normgrad.SpectralFunction(lambda s: s, lambda s: 1 + 0 * s)
+    for ord in (total, "nuc", 2):
+        assert normgrad.explain(A, ord).factorization != "isometry"
+        value, G = normgrad.value_and_grad(A, ord)
+        mu = np.ones(400) if ord != 2 else np.arange(400) == 399
+        np.testing.assert_allclose(value, values.sum() if ord != 2 else values[-1], rtol=1e-6)
+        np.testing.assert_allclose(G.parameters[0], mu, atol=1e-5)

@@ -53,6 +53,15 @@ def test_right_derivatives_beside_a_tie_or_a_zero_do_not_fail(turned: bool, gap:
             assert check_grad(near, ord, strict=False).passed, (ord, s)
 
 
+@pytest.mark.parametrize("gap", [1e-3, 1e-7, 1e-9, 1e-12, 1e-14])
+def test_wrong_derivatives_beside_a_tie_or_a_zero_fail(gap: float, monkeypatch: Any) -> None:
+    right = NumpyEngine.apply
+    monkeypatch.setattr(NumpyEngine, "apply", lambda *a: right(*a) * 1.01)
+    for s in ([1, 1 - gap, 0.5, 0], [1, 0.5, 0.5 - gap, gap], [1, 1, 1 - gap, 0.2]):
+        for ord in ("nuc", 2) if gap == 1e-3 else ("nuc",):
+            assert not check_grad(np.diag(s), ord, strict=False).passed, (ord, s)
+
+
 @pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0])
 @pytest.mark.parametrize(
     "ord",

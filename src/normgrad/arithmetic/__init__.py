@@ -62,7 +62,6 @@ from normgrad.arithmetic.precision import (
 from normgrad.arithmetic.rows import row_products, row_qr, rows_at_once
 from normgrad.arithmetic.scaling import (
     exponent,
-    is_sum_exact,
     largest,
     safe_exponent,
     shift,
@@ -113,7 +112,6 @@ __all__ = [
     "is_jax",
     "is_readable",
     "is_single",
-    "is_sum_exact",
     "is_torch",
     "is_traced",
     "largest",

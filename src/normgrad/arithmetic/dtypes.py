@@ -22,7 +22,7 @@ EPSILON = {
 """The relative spacing of numbers."""
 
 
-_names: dict[Any, str] = {}
+_names: dict[Any, str] = {}  # PyTorch's compiler warns of functools.cache
 
 
 def dtype_name(dtype: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from normgrad.arithmetic import xla
 from normgrad.arithmetic.control import number
 from normgrad.arithmetic.namespace import Array, divide, is_complex, is_jax, is_torch, namespace
-from normgrad.arithmetic.scaling import safe_exponent, shift
+from normgrad.arithmetic.scaling import exponent, largest, safe_exponent, shift
 
 __all__ = [
     "conj",
@@ -84,10 +84,12 @@ def real_inner(a: Array, b: Array) -> Array:
 def phase_derivative(A: Array, E: Array) -> Array:
     """Return the derivative of the phase, ``(e - sign Re(conj(sign) e)) / |a|``.
 
-    That is the part of e that turns. Entries so small that the quotient would overflow count
+    That is the part of e that turns. Entries so small that the quotient overflows count
     as zeros, and stay so.
     """
     xp = namespace(A)
-    sign, size = phase(A), xp.abs(A)
-    size = xp.where(size > 4.0 ** -safe_exponent(A), size, 0.0)
-    return divide(E - sign * real(conj(sign) * E), size)
+    at, along = (exponent(largest(z[..., None, None])) for z in (A, E))  # of each entry
+    A, E = shift(A, -at), shift(E, -along)
+    sign = phase(A)
+    turned = shift(divide(E - sign * real(conj(sign) * E), xp.abs(A)), along - at)
+    return xp.where(xp.isinf(turned), xp.zeros_like(turned), turned)

@@ -20,7 +20,7 @@ from normgrad.arithmetic.namespace import (
     namespace,
 )
 
-__all__ = ["exponent", "is_sum_exact", "largest", "safe_exponent", "shift", "within_safe_range"]
+__all__ = ["exponent", "largest", "safe_exponent", "shift", "within_safe_range"]
 
 
 def safe_exponent(x: Array) -> int:
@@ -32,13 +32,6 @@ def within_safe_range(value: Array) -> Array:
     """Whether squares of numbers the size of `value` neither overflow nor underflow; NaN is not."""
     limit = 2.0 ** safe_exponent(value)
     return (value >= 1 / limit) & (value <= limit)
-
-
-def is_sum_exact(value: Array) -> Array:
-    """Whether a sum of absolute values has overflowed nowhere, nor lost bits below its range."""
-    finfo = namespace(value).finfo(value.dtype)
-    normal = (value >= finfo.smallest_normal / finfo.eps) & (value <= finfo.max)
-    return normal if is_jax(value) else normal | (value == 0)  # (XLA may have flushed it to 0)
 
 
 def largest(A: Array) -> Array:

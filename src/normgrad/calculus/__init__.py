@@ -21,7 +21,7 @@ from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.polar import PolarByIteration
 from normgrad.calculus.rules import Derivative, NormRule, ProxRule, Rule
 from normgrad.calculus.small import is_small
-from normgrad.calculus.structured import NormOfStructure, StructuredDerivative
+from normgrad.calculus.structured import NormOfStructure, Scaled, StructuredDerivative, is_empty
 from normgrad.calculus.structured_convex import (
     FactoredMap,
     RowDerivative,
@@ -53,12 +53,14 @@ __all__ = [
     "ProxRule",
     "RowDerivative",
     "Rule",
+    "Scaled",
     "SpectralDerivative",
     "StructuredDerivative",
     "Tolerances",
     "TrackedSpectral",
     "ZeroDerivative",
     "considered",
+    "is_empty",
     "is_small",
     "lift",
     "nearest_subgradient",

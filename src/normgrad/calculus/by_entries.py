@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import final
 
-from normgrad.arithmetic import Array, branch, is_sum_exact, namespace, within_safe_range
-from normgrad.calculus.normalise import Normalised, normalise, restore
+from normgrad.arithmetic import Array, branch, namespace, within_safe_range
+from normgrad.calculus.normalise import Normalised, cleared, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule
 from normgrad.calculus.small import small_frobenius
 from normgrad.calculus.tolerances import tolerances
@@ -24,7 +24,7 @@ class EntrywiseDerivative:
     G: Array
 
     def __call__(self, E: Array) -> Array:
-        direction = normalise(E)
+        direction = _in_range(self.norm, E)
         A = self.scaled.matrix
         dG = self.norm.hessian(A, self.value, self.G, direction.matrix, self.tie)
         return restore(dG, (direction, 1), (self.scaled, (self.norm.degree or 1) - 2))
@@ -33,7 +33,7 @@ class EntrywiseDerivative:
 @final
 @dataclass(frozen=True)
 class NormByEntries(NormRule):
-    """An entrywise norm. The matrix is scaled only if the norm shows that it must be."""
+    """An entrywise norm. The matrix is scaled only if entries are squared and the norm tells."""
 
     norm: EntrywiseNorm
     method: str = "auto"
@@ -49,14 +49,14 @@ class NormByEntries(NormRule):
         value = self.norm.of_entries(A)
 
         def scaling(A: Array) -> Array:
-            scaled = normalise(A)
+            scaled = _in_range(self.norm, A)
             return scaled.value(self.norm.of_entries(scaled.matrix), self._degree())
 
-        return branch(self._needs_no_scaling(value), lambda A: value, scaling, A)
+        return branch(self._is_in_range(value), lambda A: value, scaling, A)
 
-    def _needs_no_scaling(self, value: Array) -> Array:
-        safe = within_safe_range(value) if self.norm.squares else is_sum_exact(value)
-        return namespace(value).all(safe)
+    def _is_in_range(self, value: Array) -> Array:
+        xp = namespace(value)
+        return xp.all(within_safe_range(value) if self.norm.squares else xp.isfinite(value))
 
     def _degree(self) -> int:
         return self.norm.degree or 1
@@ -72,17 +72,17 @@ class NormByEntries(NormRule):
             return value, self.norm.gradient(A, value, tie)
 
         def scaling(A: Array) -> tuple[Array, Array]:
-            scaled = normalise(A)
+            scaled = _in_range(self.norm, A)
             value = self.norm.of_entries(scaled.matrix)
             G = self.norm.gradient(scaled.matrix, value, tie)
             return scaled.value(value, self._degree()), restore(G, (scaled, self._degree() - 1))
 
-        both: tuple[Array, Array] = branch(self._needs_no_scaling(value), direct, scaling, A)
+        both: tuple[Array, Array] = branch(self._is_in_range(value), direct, scaling, A)
         return both
 
     def derivative(self, A: Array) -> EntrywiseDerivative:
         tie = tolerances(self.norm, A).tie
-        scaled = normalise(A)
+        scaled = _in_range(self.norm, A)
         value = self.norm.of_entries(scaled.matrix)
         G = self.norm.gradient(scaled.matrix, value, tie)
         return EntrywiseDerivative(self.norm, tie, scaled, value, G)
@@ -91,3 +91,8 @@ class NormByEntries(NormRule):
         at = self.derivative(A)
         value = at.scaled.value(at.value, self._degree())
         return value, restore(at.G, (at.scaled, self._degree() - 1)), at
+
+
+def _in_range(norm: EntrywiseNorm, A: Array) -> Normalised:
+    """Return A scaled if its entries are squared, and cleared of what is not finite."""
+    return normalise(A) if norm.squares else cleared(A)

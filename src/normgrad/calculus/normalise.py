@@ -14,7 +14,7 @@ from normgrad.arithmetic import (
     within_safe_range,
 )
 
-__all__ = ["Normalised", "lead", "normalise", "restore"]
+__all__ = ["Normalised", "cleared", "lead", "normalise", "restore"]
 
 
 class Normalised(NamedTuple):
@@ -102,3 +102,13 @@ def normalise(A: Array) -> Normalised:
         None if seen(xp.any(e != 0)) is False else e,
         None if seen(xp.all(finite)) else size,
     )
+
+
+def cleared(A: Array) -> Normalised:
+    """Return each matrix as it is, but for those with NaN and inf."""
+    xp = namespace(A)
+    size = largest(A)
+    finite = xp.isfinite(size)
+    if seen(xp.all(finite)):
+        return Normalised(A, None, None)
+    return Normalised(xp.where(finite[..., None, None], A, xp.zeros_like(A)), None, size)

@@ -18,7 +18,12 @@ __all__ = [
     "small_frobenius",
 ]
 
-_FEW, _TINY, _SMALL, _MOST = 2**13, 16, 100, 2**16
+_FEW, _MOST = 2**13, 2**16
+"""Entries up to which calls cost more than arithmetic: of large matrices, of the tiniest."""
+_TINY = 16
+"""Entries up to which a matrix is one of those."""
+_SMALL = 100
+"""Entries up to which a matrix is not worth a look for what is special about it."""
 
 
 def is_small(shape: tuple[int, ...]) -> bool:

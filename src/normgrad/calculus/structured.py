@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, final
 
 from normgrad.arithmetic import Array, namespace, real, shift
 from normgrad.calculus.by_singular_values import ZeroDerivative
-from normgrad.calculus.normalise import Normalised, lead, normalise, restore
+from normgrad.calculus.normalise import Normalised, cleared, lead, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule
 from normgrad.calculus.structures import choose
 from normgrad.calculus.structures.base import Structure
@@ -49,7 +49,7 @@ class Scaled(NamedTuple):
         if scaling == "none":
             return cls((Normalised(x, None, None),))
         if norm.degree != 1:
-            return cls((_cleared(x),))
+            return cls((cleared(x),))
         return cls(tuple(map(normalise, embedding.rows(x) if scaling == "each" else [x])))
 
     def matrix(self, embedding: Embedding) -> Matrix:
@@ -157,16 +157,6 @@ def _lead(per_matrix: Any, X: Array) -> Any:
 
 def _lead_of(per_matrix: Any, d: Normalised) -> Any:
     return _lead(per_matrix, d.matrix)
-
-
-def _cleared(x: Array) -> Normalised:
-    """Return x as it is, but for NaN and inf."""
-    size = normalise(x).size
-    if size is None:
-        return Normalised(x, None, None)
-    xp = namespace(x)
-    finite = xp.isfinite(size)[..., None, None]
-    return Normalised(xp.where(finite, x, xp.zeros_like(x)), None, size)
 
 
 @final

@@ -45,9 +45,15 @@ jax.tree_util.register_dataclass(
 jax.tree_util.register_dataclass(RowDerivative, ["parameters", "state", "embedding"], [])
 
 
+def _in_full_precision(f: Callable[..., Any], *operands: Array) -> Any:
+    """Call f with products in the precision of their operands, not less, as on GPUs and TPUs."""
+    with jax.default_matmul_precision("highest"):
+        return f(*operands)
+
+
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _compiled(rule: Rule, method: str, *operands: Array) -> Any:
-    return getattr(rule, method)(*operands)
+    return _in_full_precision(getattr(rule, method), *operands)
 
 
 def _run(rule: Any, method: str, x: Array, *operands: Array) -> Any:
@@ -55,7 +61,7 @@ def _run(rule: Any, method: str, x: Array, *operands: Array) -> Any:
     if not is_traced(x):
         rule = rule.settled(x)
     if not rule.portable:
-        return getattr(rule, method)(x, *operands)
+        return _in_full_precision(getattr(rule, method), x, *operands)
     return _compiled(rule, method, x, *operands)
 
 
@@ -84,7 +90,7 @@ _derivative_p = Primitive("normgrad_derivative")
 def _apply(*operands: Array, tree: Any, rank: int) -> Array:
     """Apply the Derivative with these leaves, of `rank` batch axes, to the last operand."""
     *leaves, E = operands
-    return jax.tree_util.tree_unflatten(tree, leaves)(E)
+    return _in_full_precision(jax.tree_util.tree_unflatten(tree, leaves), E)
 
 
 def _derivative_jvp(primals: Any, tangents: Any, *, tree: Any, rank: int) -> Any:

@@ -12,6 +12,7 @@ import torch
 from normgrad.arithmetic import real_inner
 from normgrad.calculus import rule_of_name
 from normgrad.engines.base import OrderError
+from normgrad.engines.torch_derivative import in_full_precision
 
 __all__ = ["hessian_product", "prox", "value", "value_and_gradient"]
 
@@ -29,7 +30,7 @@ def _per_matrix(x: Tensor) -> Tensor:
 
 @torch.library.custom_op("normgrad::value", mutates_args=())
 def _value(x: Tensor, rule: str) -> Tensor:
-    return rule_of_name(rule).value(x).contiguous()
+    return in_full_precision(rule_of_name(rule).value, x).contiguous()
 
 
 @_value.register_fake
@@ -39,7 +40,7 @@ def _(x: Tensor, rule: str) -> Tensor:
 
 @torch.library.custom_op("normgrad::value_and_gradient", mutates_args=())
 def _value_and_gradient(x: Tensor, rule: str) -> tuple[Tensor, Tensor]:
-    value, G = rule_of_name(rule).value_and_gradient(x)
+    value, G = in_full_precision(rule_of_name(rule).value_and_gradient, x)
     return value.contiguous(), G.contiguous()
 
 
@@ -50,7 +51,8 @@ def _(x: Tensor, rule: str) -> tuple[Tensor, Tensor]:
 
 @torch.library.custom_op("normgrad::derivative", mutates_args=())
 def _derivative(x: Tensor, E: Tensor, rule: str) -> Tensor:
-    return rule_of_name(rule).derivative(x)(E).contiguous()
+    derivative = in_full_precision(rule_of_name(rule).derivative, x)
+    return in_full_precision(derivative, E).contiguous()
 
 
 @_derivative.register_fake
@@ -60,7 +62,7 @@ def _(x: Tensor, E: Tensor, rule: str) -> Tensor:
 
 @torch.library.custom_op("normgrad::prox", mutates_args=())
 def _prox(x: Tensor, t: Tensor, rule: str) -> Tensor:
-    return rule_of_name(rule).prox(x, t).contiguous()
+    return in_full_precision(rule_of_name(rule).prox, x, t).contiguous()
 
 
 @_prox.register_fake
@@ -70,8 +72,9 @@ def _(x: Tensor, t: Tensor, rule: str) -> Tensor:
 
 @torch.library.custom_op("normgrad::prox_transpose", mutates_args=())
 def _prox_transpose(x: Tensor, t: Tensor, P_bar: Tensor, rule: str) -> tuple[Tensor, Tensor]:
-    derivative, in_t = rule_of_name(rule).derivative(x, t)
-    return derivative(P_bar).contiguous(), real_inner(in_t, P_bar).contiguous()
+    derivative, in_t = in_full_precision(rule_of_name(rule).derivative, x, t)
+    X_bar = in_full_precision(derivative, P_bar)
+    return X_bar.contiguous(), real_inner(in_t, P_bar).contiguous()
 
 
 @_prox_transpose.register_fake

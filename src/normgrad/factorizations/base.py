@@ -237,7 +237,7 @@ class Spectrum(NamedTuple):
 
 
 def _number_used(g: Array) -> int:
-    """Return the position after the last nonzero g in a batch, but 1 at least; all if not known."""
+    """Return the position after the last nonzero g in a batch; all if none is, or is known."""
     xp, k = namespace(g), g.shape[-1]
     if seen(xp.all(g[..., -1] != 0)):
         return k

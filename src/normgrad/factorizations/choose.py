@@ -42,12 +42,11 @@ def methods() -> tuple[str, ...]:
     return ("auto", *(factorization.name for factorization in TABLE))
 
 
-def check_method(method: object) -> None:
+def check_method(method: object, *also: str) -> None:
     """Raise ValueError if there is no such method."""
-    if method not in methods():
-        raise ValueError(
-            f"method={method!r} is not known; valid: {', '.join(map(repr, methods()))}"
-        )
+    valid = (*also, *methods())
+    if method not in valid:
+        raise ValueError(f"method={method!r} is not known; valid: {', '.join(map(repr, valid))}")
 
 
 def settle(A: Array, demand: Demand, method: str) -> tuple[str, bool]:

@@ -171,6 +171,9 @@ def triplets(U: Array, V: Array) -> Spectrum:
 def judged(spectrum: Spectrum, found: Found, demand: Demand) -> Outcome:
     """Return the outcome of what was found, which holds if the triplets wanted are not small."""
     s, t = spectrum.s, demand.triplets - 1
+    if t >= s.shape[-1]:
+        reason = f"it finds {s.shape[-1]} of {demand.triplets} triplets, the others being small"
+        return Outcome(None, False, reason)
     large = s[t] >= (_LEADING + demand.tie) * s[0]
     if is_traced(large):
         return Outcome(spectrum, large & (found.status == FOUND), "it converges")

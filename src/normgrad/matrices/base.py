@@ -206,7 +206,8 @@ class Matrix(ABC):
 
     def __array__(self, *_: Any, **__: Any) -> Any:
         raise TypeError(
-            f"a {type(self).__name__} is no array, and is made one where asked only: x.dense()"
+            f"NumPy wants an array, and a {type(self).__name__} is made one only when asked: pass "
+            "x.dense()"
         )
 
     def dense(self) -> Array:

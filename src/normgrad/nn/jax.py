@@ -66,7 +66,7 @@ def spectral_normalise(
     if not jnp.issubdtype(w.dtype, jnp.inexact):
         raise TypeError(
             f"expected a floating matrix; got dtype {w.dtype}, to which quotients by the norm "
-            "would be rounded. Convert it: w.astype(float)"
+            "would be rounded. Convert it: jnp.asarray(w, dtype=float)"
         )
     W = w.astype(jnp.float32) if w.dtype in (jnp.float16, jnp.bfloat16) else w
     if state is not None:
@@ -196,7 +196,7 @@ def lipschitz_bound(matrices: Iterable[Any], factor: float = 1.0) -> jax.Array:
             "lipschitz_bound takes an iterable of the layers' matrices; got an array of shape "
             f"{shape}. If it is one matrix, pass [matrix]"
         )
-    if not factor >= 0:
+    if isinstance(factor, str) or not factor >= 0:
         raise ValueError(f"factor is a Lipschitz constant, not negative; got {factor!r}")
     total = jnp.asarray(float(factor))
     for A in matrices:

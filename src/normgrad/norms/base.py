@@ -75,8 +75,8 @@ class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
 
     def _written(self) -> str:
         cls: Any = type(self)
-        fields = ", ".join([repr(getattr(self, field)) for field in cls.__dataclass_fields__])
-        return cls.__module__ + ":" + cls.__qualname__ + "(" + fields + ")"
+        values = ", ".join([repr(getattr(self, field)) for field in cls.__match_args__])
+        return cls.__module__ + ":" + cls.__qualname__ + "(" + values + ")"
 
 
 def set_number(norm: Norm, field: str) -> None:
@@ -168,7 +168,7 @@ class EntrywiseNorm(Norm):
     """
 
     squares: ClassVar[bool] = True
-    """Whether entries are squared; sums alone are taken of entries of any size."""
+    """Whether entries are squared. If not, every method takes finite entries of any size."""
 
     @abstractmethod
     def of_entries(self, A: Array) -> Array:

@@ -198,14 +198,15 @@ class SpectralFunction(UnitarilyInvariantNorm):
     def _entrywise(self, field: str, s: Array) -> Array:
         """Return f, df or d2f at the entries of s; a number of Python's stands for a constant."""
         result = getattr(self, field)(s)
-        if type(result) in (int, float):
+        if type(result) in (int, float):  # (one of NumPy's may be a maximum or a sum)
             return namespace(s).full_like(s, result)
         if getattr(result, "shape", None) != s.shape:
             got = f"shape {tuple(result.shape)}" if hasattr(result, "shape") else repr(result)
             raise ValueError(
                 f"SpectralFunction {field} must work entrywise, without sums; for an array of "
-                f"shape {tuple(s.shape)} it returned {got}. What is no sum of a function of each "
-                "singular value is a class of normgrad.norms.UnitarilyInvariantNorm"
+                f"shape {tuple(s.shape)} it returned {got}. A constant is a number of "
+                "Python's, as 2.0, or 2.0 + 0 * s; what is no sum of a function of each singular "
+                "value is a class of normgrad.norms.UnitarilyInvariantNorm"
             )
         return result
 

@@ -7,19 +7,49 @@ from typing import ClassVar, final
 from normgrad.arithmetic import (
     Array,
     absolute_sum,
+    branch,
     divide,
+    exponent,
     is_complex,
     is_jax,
     is_readable,
     is_torch,
+    largest,
     namespace,
     phase,
     phase_derivative,
+    shift,
 )
 from normgrad.norms.base import EntrywiseNorm, EntrywiseProximal, Norm, no_ball
 from normgrad.norms.line_balls import common_threshold, line_threshold
 
 __all__ = ["AbsoluteSum", "SumOfLargest"]
+
+_BELOW = -2000
+"""An exponent below all others, for lines of zeros."""
+
+
+def _scaled_lines(A: Array, axis: int) -> tuple[Array, Array]:
+    """Return the lines of A along an axis, as rows, over ``2**e``, and e, for each, (..., lines).
+
+    Lines are scaled one by one: which is the smallest, and which entries of one are the largest,
+    does not depend on how large others are.
+    """
+    lines = A if axis == -1 else A.mT
+    e = exponent(largest(lines[..., None, :]))
+    return shift(lines, -e), e
+
+
+def _are_exact(sums: Array, A: Array) -> Array:
+    """Whether sums of moduli have overflowed nowhere, nor lost bits below the normal range."""
+    xp, finfo = namespace(sums), namespace(sums).finfo(sums.dtype)
+    below_max = sums <= finfo.max
+    if not is_complex(A) and not is_jax(A):
+        return xp.all(below_max)  # subnormal numbers are added without an error
+    normal = sums >= finfo.smallest_normal / finfo.eps
+    if not is_jax(A):
+        normal |= sums == 0  # (XLA may have flushed it to 0)
+    return xp.all(below_max & normal)
 
 
 @final
@@ -63,12 +93,38 @@ class AbsoluteSum(EntrywiseNorm):
         xp = namespace(A)
         if 0 in A.shape[-2:]:
             return xp.sum(xp.abs(A), axis=(-2, -1))
+
+        def scaled(A: Array) -> Array:
+            sums, e = self._scaled_sums(A)
+            return shift(self._extreme(sums), e)
+
         sums = absolute_sum(A, self.axis)
-        top = xp.max(sums, axis=-1)
-        if self.largest:
-            return top
-        # NaN and inf belong to the whole matrix, not to their line alone
-        return xp.where(xp.isfinite(top), xp.min(sums, axis=-1), top)
+        value: Array = branch(_are_exact(sums, A), lambda A: self._extreme(sums), scaled, A)
+        return value
+
+    def _extreme(self, sums: Array) -> Array:
+        xp = namespace(sums)
+        return (xp.max if self.largest else xp.min)(sums, axis=-1)
+
+    def _sums(self, A: Array) -> Array:
+        """Return the sums of the lines, all over the same power of two."""
+        sums = absolute_sum(A, self.axis)
+        common: Array = branch(
+            _are_exact(sums, A), lambda A: sums, lambda A: self._scaled_sums(A)[0], A
+        )
+        return common
+
+    def _scaled_sums(self, A: Array) -> tuple[Array, Array]:
+        """Return the sums of the lines over ``2**e``, and e, by which the extreme one is near 1.
+
+        NaN and inf belong to the whole matrix, not to their line alone.
+        """
+        xp = namespace(A)
+        lines, e = _scaled_lines(A, self.axis)
+        sums = absolute_sum(lines, -1)
+        e = xp.where(sums == 0, _BELOW, e)
+        top, common = xp.max(sums, axis=-1, keepdims=True), self._extreme(e)
+        return xp.where(xp.isfinite(top), shift(sums, e - common[..., None]), top), common
 
     def tied(self, sums: Array, value: Array, tie: float) -> Array:
         """Return which sums count as equal to the value."""
@@ -78,36 +134,40 @@ class AbsoluteSum(EntrywiseNorm):
     def _nonzeros(self, A: Array) -> Array:
         xp = namespace(A)
         if is_torch(A) and A.shape[self.axis] > 1:  # no temporary of the size of A
+            # (for a single complex entry PyTorch warns of the imaginary part that it drops)
             return xp.linalg.vector_norm(A, axis=self.axis, keepdims=True, ord=0)
         A = phase(A) if is_jax(A) else A  # XLA takes subnormal numbers for zero
         return xp.count_nonzero(A, axis=self.axis, keepdims=True)
 
-    def _weights(self, A: Array, value: Array, tie: float) -> Array:
-        """Return the weight of each entry's line, with the axes of `A`."""
+    def _weights(self, A: Array, sums: Array, tie: float) -> Array:
+        """Return the weight of each entry's line, with the axes of `A`, given their sums."""
         xp = namespace(A)
-        sums = xp.expand_dims(absolute_sum(A, self.axis), axis=self.axis)
-        share = xp.astype(self.tied(sums, value[..., None, None], tie), sums.dtype)
+        tied = self.tied(sums, self._extreme(sums)[..., None], tie)
+        share = xp.expand_dims(xp.astype(tied, sums.dtype), axis=self.axis)
         if self.largest:
             share = divide(share, xp.astype(self._nonzeros(A), sums.dtype))
         return divide(share, xp.sum(share, axis=self._other(), keepdims=True))
 
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
+        if 0 in A.shape[-2:]:
+            return A
+        sums = self._sums(A)
         if A.ndim == 2 and is_readable(A) and not is_jax(A):
-            return self._in_few_lines(A, value, tie)
-        weights = self._weights(A, value, tie)
+            return self._in_few_lines(A, sums, tie)
+        weights = self._weights(A, sums, tie)
         G = phase(A)
         G *= weights  # in its own memory, where the library has such
         return G
 
-    def _in_few_lines(self, A: Array, value: Array, tie: float) -> Array:
+    def _in_few_lines(self, A: Array, sums: Array, tie: float) -> Array:
         """Return the gradient of one matrix, whose entries are zero but in the extreme lines."""
         xp = namespace(A)
-        (lines,) = xp.nonzero(self.tied(absolute_sum(A, self.axis), value, tie))
+        (lines,) = xp.nonzero(self.tied(sums, self._extreme(sums), tie))
         G = xp.zeros_like(A)
         index = (slice(None), lines) if self.axis == -2 else (lines, slice(None))
         part = phase(A[index])
         if lines.shape[0] > 1:
-            part *= self._weights(A[index], value, tie)
+            part *= self._weights(A[index], sums[lines], tie)
         G[index] = part
         return G
 
@@ -128,10 +188,9 @@ class AbsoluteSum(EntrywiseNorm):
         return f(A, t) if self.axis == -2 else f(A.mT, t).transposed()
 
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
-        xp = namespace(A)
-        if not is_complex(A):
-            return xp.zeros_like(E)
-        return self._weights(A, value, tie) * phase_derivative(A, E)
+        if not is_complex(A) or 0 in A.shape[-2:]:
+            return namespace(A).zeros_like(E)
+        return self._weights(A, self._sums(A), tie) * phase_derivative(A, E)
 
 
 @final
@@ -153,6 +212,7 @@ class SumOfLargest(EntrywiseNorm):
 
     axis: int
     tie_tol: float | None = None
+    squares: ClassVar[bool] = False
 
     def __str__(self) -> str:
         return f"sum of the largest entries of {'columns' if self.axis == -2 else 'rows'}"
@@ -161,20 +221,31 @@ class SumOfLargest(EntrywiseNorm):
         xp = namespace(A)
         if 0 in A.shape[-2:]:
             return xp.sum(xp.abs(A), axis=(-2, -1))
-        return xp.sum(xp.max(xp.abs(A), axis=self.axis), axis=-1)
+
+        def scaled(A: Array) -> Array:
+            lines, e = _scaled_lines(A, self.axis)
+            top = xp.max(xp.abs(lines), axis=-1)
+            e = xp.where(top == 0, _BELOW, e)
+            common = xp.max(e, axis=-1)
+            return shift(xp.sum(shift(top, e - common[..., None]), axis=-1), common)
+
+        top = xp.max(xp.abs(A), axis=self.axis)
+        value: Array = branch(_are_exact(top, A), lambda A: xp.sum(top, axis=-1), scaled, A)
+        return value
 
     def _shares(self, A: Array, tie: float) -> Array:
         xp = namespace(A)
-        size = xp.abs(A)
-        top = xp.max(size, axis=self.axis, keepdims=True)
+        size = xp.abs(_scaled_lines(A, self.axis)[0])
+        top = xp.max(size, axis=-1, keepdims=True)
         share = xp.astype((size >= top * (1 - tie)) & (size > 0), size.dtype)
-        return divide(share, xp.sum(share, axis=self.axis, keepdims=True))
+        share = divide(share, xp.sum(share, axis=-1, keepdims=True))
+        return share if self.axis == -1 else share.mT
 
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
         return A if 0 in A.shape[-2:] else phase(A) * self._shares(A, tie)
 
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
-        if not is_complex(A):
+        if not is_complex(A) or 0 in A.shape[-2:]:
             return namespace(A).zeros_like(E)
         return self._shares(A, tie) * phase_derivative(A, E)
 

@@ -57,11 +57,12 @@ class Nuclear(UnitarilyInvariantNorm):
     def proximal(self, s: Array, step: Array) -> Proximal:
         # soft threshold: g = (s - t)_+
         xp = namespace(s)
-        kept = xp.astype(s > step[..., None], s.dtype)
+        above = s > step[..., None]
+        kept = xp.astype(above, s.dtype)
         identity = step == 0
         infinity = xp.full_like(step, float("inf"))
         curvature = Curvature(
-            kept * (s - step[..., None]),
+            xp.where(above, s - step[..., None], 0.0),
             xp.where(identity[..., None], 1.0, kept),
             lambda x, g: clip_differences(x, xp.where(identity, -infinity, step), infinity),
             xp.zeros_like(s)[..., None, :],

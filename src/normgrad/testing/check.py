@@ -135,9 +135,9 @@ def check_grad(
         raise ValueError(f"directions must be at least 1; got {directions!r}")
     if as_matrix(x) is not None:
         raise TypeError(
-            f"the gradients that are checked are those of arrays; got a {type(x).__name__}: pass "
-            "x.dense(), for a sparse array x.toarray() (SciPy), x.to_dense() (PyTorch) or "
-            "x.todense() (JAX)"
+            "the gradients that are checked are those of arrays; got a matrix type or sparse "
+            f"array, {type(x).__name__}: pass x.dense(), for a sparse array x.toarray() (SciPy), "
+            "x.to_dense() (PyTorch) or x.todense() (JAX)"
         )
     norm, library = resolve(ord), derivatives_of(x, ord, axis, method)
     given = to_numpy(x)

@@ -1,5 +1,6 @@
 """Curves of matrices on which every tie and every zero singular value stays."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -30,8 +31,10 @@ class Paths:
         self.blurred = bool(counted.size and counted[-1] < _RESOLVED * counted[0])
         """Whether there is a singular value too small for differences along a line to see."""
 
+    @functools.cached_property
+    def _turns(self) -> list[Any]:
         rng = np.random.default_rng(0)
-        self.turns = [np.linalg.qr(rng.standard_normal((n, n)))[0] for n in A.shape]
+        return [np.linalg.qr(rng.standard_normal((n, n)))[0] for n in self.A.shape]
 
     def turned(self, f: Callable[[Any], Any], A: Any) -> Any:
         """Return ``Q^T f(Q A R) R^T`` with orthogonal Q and R: ``f(A)`` for the lift of a map.
@@ -39,7 +42,7 @@ class Paths:
         Between tied singular values LAPACK takes small entries beside a diagonal for zeros,
         where the differences of f may be those entries.
         """
-        Q, R = self.turns
+        Q, R = self._turns
         return Q.T @ f(Q @ A @ R) @ R.T
 
     def random(self, rng: np.random.Generator) -> tuple[Path, Any]:

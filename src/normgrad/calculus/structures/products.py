@@ -126,7 +126,8 @@ class ByProducts(Structure):
         raise np.linalg.LinAlgError(
             f"the {self.norm} of a {type(A).__name__} of shape {A.shape}: {reason}. "
             "Its leading singular values are too close to each other for products with "
-            "vectors, and it is too large to be formed as an array; single precision takes fewer"
+            "vectors, and it is too large to be formed as an array; in single precision fewer "
+            "products do"
         )
 
     def derivative(self, A: Matrix) -> Any:
