@@ -156,7 +156,8 @@ def project(
     Returns
     -------
     array of the shape and dtype of `x`, or matrix of its type
-        ``x`` itself, bit by bit, inside of the ball; else of norm `radius` up to rounding.
+        ``x`` itself, bit by bit, inside of the ball; else of norm `radius` up to rounding, which
+        is that of numbers below the normal range if the norm of ``x`` is so much larger.
 
     Raises
     ------

@@ -4,7 +4,14 @@ import math
 
 import numpy as np
 
-from normgrad.arithmetic import Array, is_jax, namespace, read_number, within_safe_range
+from normgrad.arithmetic import (
+    Array,
+    is_jax,
+    namespace,
+    read_number,
+    safe_exponent,
+    within_safe_range,
+)
 from normgrad.calculus.lift import lift
 from normgrad.calculus.tolerances import snap_to_zero
 from normgrad.factorizations import Demand, Factorization
@@ -18,18 +25,22 @@ __all__ = [
     "small_frobenius",
 ]
 
+_ONE_THREAD, _TINY, _ONE_THREAD_TINY = 2**10, 16, 2**13
+"""Entries up to which NumPy's BLAS has no threads; up to which a matrix is tiny; for such ones."""
 _FEW, _MOST = 2**13, 2**16
-"""Entries up to which calls cost more than arithmetic: of large matrices, of the tiniest."""
-_TINY = 16
-"""Entries up to which a matrix is one of those."""
+"""Entries up to which the calls for a Frobenius norm, or a factorization, cost about as much."""
 _SMALL = 100
 """Entries up to which a matrix is not worth a look for what is special about it."""
 
 
 def is_small(shape: tuple[int, ...]) -> bool:
-    """Whether the calls for a stack of matrices cost more than the arithmetic, NumPy's least."""
-    entries = math.prod(shape)
-    return entries <= (_MOST if shape[-1] * shape[-2] <= _TINY else _FEW)
+    """Whether a stack of matrices is better left to NumPy, whose calls cost least.
+
+    Not where its BLAS has threads: they wait for more with all their might, at the cost of
+    milliseconds, while PyTorch's go on.
+    """
+    tiny = shape[-1] * shape[-2] <= _TINY
+    return math.prod(shape) <= (_ONE_THREAD_TINY if tiny else _ONE_THREAD)
 
 
 def is_moderate(A: Array) -> bool:
@@ -43,7 +54,7 @@ def is_moderate(A: Array) -> bool:
         return bool(A.item(1) != 0)
     if min(A.shape[-2:]) == 1:
         return False
-    first = A[(0,) * (A.ndim - 2)]
+    first = A if A.ndim == 2 else A[(0,) * (A.ndim - 2)]
     above, below = read_number(first[0, 1]), read_number(first[1, 0])
     if not above or below is None:
         return False
@@ -57,7 +68,7 @@ def quick_value_and_gradient(
 
     None where A must be scaled first.
     """
-    if not _is_finite(A):
+    if not _is_in_range(A):
         return None
     try:
         if factorization.name == "svd":
@@ -68,7 +79,7 @@ def quick_value_and_gradient(
             return _by_svd(norm, A, demand)
     except (np.linalg.LinAlgError, RuntimeError):
         return None
-    if not _is_safe(spectrum.s):
+    if not _are_in_range(spectrum.s):
         return None
     s = _snapped(spectrum.s, demand)
     G = lift(spectrum, norm.slope(s, demand.tie), lambda: norm.curvature(s, demand.tie))
@@ -78,35 +89,43 @@ def quick_value_and_gradient(
 def _by_svd(norm: UnitarilyInvariantNorm, A: Array, demand: Demand) -> tuple[Array, Array] | None:
     xp = np if isinstance(A, np.ndarray) else namespace(A)
     U, s, Vh = xp.linalg.svd(A, full_matrices=False)
-    if not _is_safe(s):
+    if not _are_in_range(s):
         return None
     mu = norm.slope(_snapped(s, demand), demand.tie)
     return norm.value(s), (U * (mu if mu.ndim == 1 else mu[..., None, :])) @ Vh
 
 
-def _is_finite(A: Array) -> bool:
-    """Whether no entry is NaN or inf, for which LAPACK may not return; nor too large to square."""
+def _is_in_range(A: Array) -> bool:
+    """Whether LAPACK, which may not return for inf, can have A; one matrix: that it is not scaled.
+
+    (Not where it is 0.)
+    """
     if isinstance(A, np.ndarray):
         entries = A.ravel("K")
-        return math.isfinite(np.vdot(entries, entries).real)
-    return math.isfinite(namespace(A).linalg.vector_norm(A).item())
+        size = math.sqrt(np.vdot(entries, entries).real)
+    else:
+        size = namespace(A).linalg.vector_norm(A).item()
+    limit = 2.0 ** safe_exponent(A)
+    return math.isfinite(size) if A.ndim > 2 else 1 / limit <= size <= limit
 
 
-def _is_safe(s: Array) -> bool:
-    """Whether the results need no scaling; not where all is 0, or NaN."""
-    return bool(within_safe_range(s[0]) if s.ndim == 1 else within_safe_range(s[..., 0]).all())
+def _are_in_range(s: Array) -> bool:
+    """Whether no matrix of a stack has to be scaled; of one that is known."""
+    return s.ndim == 1 or bool(within_safe_range(s[..., 0]).all())
 
 
 def _snapped(s: Array, demand: Demand) -> Array:
     """Return s, with zeros for the singular values that count as zero, of which most have none."""
-    last, first = (s[-1], s[0]) if s.ndim == 1 else (s[..., -1], s[..., 0])
-    some = last <= demand.rank * first
-    return snap_to_zero(s, demand.rank) if (some if s.ndim == 1 else some.any()) else s
+    if s.ndim == 1:
+        some = s[-1].item() <= demand.rank * s[0].item()
+    else:
+        some = (s[..., -1] <= demand.rank * s[..., 0]).any()
+    return snap_to_zero(s, demand.rank) if some else s
 
 
 def quick_value(norm: UnitarilyInvariantNorm, A: Array) -> Array | None:
     """Return the norm, or None where A must be scaled first."""
-    if not _is_finite(A):
+    if not _is_in_range(A):
         return None
     try:
         if isinstance(A, np.ndarray):
@@ -115,7 +134,7 @@ def quick_value(norm: UnitarilyInvariantNorm, A: Array) -> Array | None:
             s = namespace(A).linalg.svdvals(A)
     except (np.linalg.LinAlgError, RuntimeError):
         return None
-    return norm.value(s) if _is_safe(s) else None
+    return norm.value(s) if _are_in_range(s) else None
 
 
 def small_frobenius(A: Array) -> tuple[Array, Array] | None:

@@ -78,7 +78,8 @@ _DEFECT = 3e-6
 _CONDITION = 1e5
 _LONG, _LARGE = 16, 2**20
 _ROUNDED, _NEARLY_ORTHONORMAL = 1 / 8, 1e-3
-_SMALLEST, _SMALLEST_ALONE, _SMALLEST_SINGLE_ALONE = 16, 96, 40
+_SMALLEST, _FEW_ALONE, _ALL_ALONE = 16, 64, 96
+"""Sizes from which it is quicker: in a stack or far from square; alone, for a few triplets, all."""
 _PROBED = 256
 
 
@@ -93,7 +94,7 @@ class Gram(Factorization):
         k = min(m, n)
         smallest = _SMALLEST
         if A.ndim == 2 and max(m, n) < 2 * k:
-            smallest = _SMALLEST_SINGLE_ALONE if is_single(A) else _SMALLEST_ALONE
+            smallest = _ALL_ALONE if demand.all_of(A) else _FEW_ALONE
         if k < smallest and not demand.named:
             return Verdict(False, f"for {m} x {n} an SVD is as quick")
         if demand.rank < 1e-6 and is_single(A) and demand.all_of(A):
