@@ -264,7 +264,7 @@ def _structured_direction(A: Matrix, direction: Any, axis: Any) -> tuple[Structu
     if E is None or type(E) is not type(A) or not _alike(E, A):
         got = f"{type(direction).__name__} of shape {getattr(direction, 'shape', '?')}"
         if E is not None and type(E) is type(A) and E.shape == A.shape:
-            got += ", with other parameters or settings than x"
+            got += ", with parameters of other shapes, or another pattern or setting, than x"
         raise TypeError(
             f"direction must be a {type(A).__name__} like x, with the directions of its parameters "
             f"as its fields; got {got}, for x of shape {A.shape}"

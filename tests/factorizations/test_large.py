@@ -219,7 +219,7 @@ def test_as_accurate_as_an_svd(
 
 
 @pytest.mark.parametrize("condition", [2.0, 1e3, 1e6])
-@pytest.mark.parametrize("shape", [(3000, 20), (20, 300), (64, 64)], ids=str)
+@pytest.mark.parametrize("shape", [(3000, 20), (20, 300), (100, 100)], ids=str)
 def test_single_precision_by_way_of_double(shape: Any, condition: float, rng: Any) -> None:
     """The rounded matrix has the gradient that its own SVD in double precision gives."""
     s = np.geomspace(1, 1 / condition, min(shape))

@@ -150,7 +150,7 @@ class AbsoluteSum(EntrywiseNorm):
 
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
         if 0 in A.shape[-2:]:
-            return A
+            return namespace(A).zeros_like(A)
         sums = self._sums(A)
         if A.ndim == 2 and is_readable(A) and not is_jax(A):
             return self._in_few_lines(A, sums, tie)
@@ -242,7 +242,9 @@ class SumOfLargest(EntrywiseNorm):
         return share if self.axis == -1 else share.mT
 
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
-        return A if 0 in A.shape[-2:] else phase(A) * self._shares(A, tie)
+        if 0 in A.shape[-2:]:
+            return namespace(A).zeros_like(A)
+        return phase(A) * self._shares(A, tie)
 
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
         if not is_complex(A) or 0 in A.shape[-2:]:
