@@ -1,5 +1,6 @@
 """What is not large, and costs less than deciding how to have it: straight to the usual way."""
 
+import cmath
 import math
 
 import numpy as np
@@ -25,7 +26,7 @@ __all__ = [
     "small_frobenius",
 ]
 
-_ONE_THREAD, _TINY, _ONE_THREAD_TINY = 2**10, 16, 2**13
+_ONE_THREAD, _TINY, _ONE_THREAD_TINY = 2**10, 16, 2**16
 """Entries up to which NumPy's BLAS has no threads; up to which a matrix is tiny; for such ones."""
 _FEW, _MOST = 2**13, 2**16
 """Entries up to which the calls for a Frobenius norm, or a factorization, cost about as much."""
@@ -100,13 +101,15 @@ def _is_in_range(A: Array) -> bool:
 
     (Not where it is 0.)
     """
+    if A.ndim > 2:
+        return cmath.isfinite(A.sum().item())
     if isinstance(A, np.ndarray):
         entries = A.ravel("K")
         size = math.sqrt(np.vdot(entries, entries).real)
     else:
         size = namespace(A).linalg.vector_norm(A).item()
     limit = 2.0 ** safe_exponent(A)
-    return math.isfinite(size) if A.ndim > 2 else 1 / limit <= size <= limit
+    return 1 / limit <= size <= limit
 
 
 def _are_in_range(s: Array) -> bool:

@@ -17,14 +17,10 @@ computer graphics: Blinn, IEEE Computer Graphics and Applications 16, 1996.)
 
 from typing import Any, NamedTuple, final
 
-from normgrad.arithmetic import Array, device, is_complex, namespace
+from normgrad.arithmetic import Array, is_complex, namespace
 from normgrad.factorizations.base import Demand, Factorization, Outcome, Verdict
 
 __all__ = ["Planar", "RotationAndReflection"]
-
-
-_PARTS = [[1, 0, 0, 1], [1, 0, 0, -1], [0, -1, 1, 0], [0, 1, 1, 0]]
-"""Real parts of z1 and z2, then imaginary parts, from a, b, c, d; half its transpose inverts it."""
 
 
 class Planar(NamedTuple):
@@ -57,12 +53,9 @@ class Planar(NamedTuple):
         second = xp.sign(h[0] - h[1]) * second
         # the factors of z1 and z2, halved; where z is 0 the value of its factor is of no effect
         factors = xp.stack([first + second, first - second]) / (2 * xp.where(h == 0, 1.0, h))
-        z = xp.reshape(factors * xp.reshape(z, (2, *h.shape)), z.shape)
-        return xp.reshape(z.mT @ _parts(z), (*g.shape[:-1], 2, 2))
-
-
-def _parts(x: Array) -> Array:
-    return namespace(x).asarray(_PARTS, dtype=x.dtype, device=device(x))
+        (r1, r2), (i1, i2) = factors * xp.reshape(z, (2, *h.shape))
+        entries = xp.stack([r1 + r2, i2 - i1, i1 + i2, r1 - r2], axis=-1)
+        return xp.reshape(entries, (*g.shape[:-1], 2, 2))
 
 
 @final
@@ -83,7 +76,8 @@ class RotationAndReflection(Factorization):
 
     def factorize(self, A: Array, demand: Demand) -> Outcome:
         xp = namespace(A)
-        z = _parts(A) @ xp.reshape(A, (-1, 4)).mT
+        a, b, c, d = xp.reshape(A, (-1, 4)).mT
+        z = xp.stack([a + d, a - d, c - b, c + b])
         squares = z * z
         h = xp.sqrt(squares[:2] + squares[2:])
         s = xp.stack([h[0] + h[1], xp.abs(h[0] - h[1])]) / 2
