@@ -6,9 +6,9 @@ from typing import final
 from normgrad.arithmetic import Array, branch, namespace, within_safe_range
 from normgrad.calculus.normalise import Normalised, cleared, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule
-from normgrad.calculus.small import small_frobenius
+from normgrad.calculus.small import small_absolute_sum, small_frobenius
 from normgrad.calculus.tolerances import tolerances
-from normgrad.norms import EntrywiseNorm, Frobenius
+from normgrad.norms import AbsoluteSum, EntrywiseNorm, Frobenius
 
 __all__ = ["EntrywiseDerivative", "NormByEntries"]
 
@@ -62,6 +62,8 @@ class NormByEntries(NormRule):
         return self.norm.degree or 1
 
     def quick(self, A: Array) -> tuple[Array, Array] | None:
+        if isinstance(self.norm, AbsoluteSum):
+            return small_absolute_sum(self.norm, A, tolerances(self.norm, A).tie)
         return small_frobenius(A) if isinstance(self.norm, Frobenius) else None
 
     def value_and_gradient(self, A: Array) -> tuple[Array, Array]:
