@@ -120,6 +120,7 @@ WRONG = [
     (lambda: normgrad.hvp(A, A + 1j, "nuc"), TypeError, "real matrix can only move"),
     (lambda: normgrad.hvp(jnp.ones((2, 2)), torch.ones(2, 2), "nuc"), TypeError, "jax.*torch"),
     (lambda: normgrad.prox(A, -1.0, "nuc"), ValueError, "nonnegative number; got -1.0"),
+    (lambda: normgrad.lmo(A, float("inf"), 2), ValueError, r"lmo\(x, 1.0, inf\)"),
     (lambda: normgrad.prox(A, math.nan, "nuc"), ValueError, "got nan"),
     (lambda: normgrad.prox(A, np.ones(5), "nuc"), ValueError, r"step.*batch.*\(5,\)"),
     (lambda: normgrad.prox(A, 1.0, -2), NotImplementedError, "'fro', 'nuc', 2"),

@@ -153,3 +153,33 @@ def test_phases_turn_at_any_scale(library: Any, scale: float) -> None:
         turned = normgrad.hvp(library(A), library(E), ord)
         expected = (1j - 0.8 * (0.6 + 0.8j)) / 5 / scale
         np.testing.assert_allclose(np.asarray(turned)[0], [expected, 0], rtol=1e-13)
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray, jnp.asarray])
+def test_squares_of_sums_at_the_ends_of_the_range(library: Any) -> None:
+    """Their value is a square, their gradient twice the norm times that of the norm."""
+    for A, ord, value, G in [
+        (np.array([[1e-10, 1e30]], np.float32), -1, 1e-20, [[2e-10, 0]]),
+        (np.array([[1e-130, 1e180]]), -1, 1e-260, [[2e-130, 0]]),
+        (np.array([[1e18], [1e-30]], np.float32), 1, 1e36, [[2e18], [2e18]]),
+        (np.array([[1e150], [1e-180]]), 1, 1e300, [[2e150], [2e150]]),
+        (np.array([[1e-200], [1e-200]]), 1, 0, [[4e-200], [4e-200]]),
+        (np.array([[1e200, 1e-9]]), -1, 1e-18, [[0, 2e-9]]),
+    ]:
+        squared = normgrad.Squared(ord)
+        computed, gradient = normgrad.value_and_grad(library(A), squared)
+        np.testing.assert_allclose(float(computed), value, rtol=1e-6)
+        np.testing.assert_allclose(np.asarray(gradient), G, rtol=1e-6)
+    product = normgrad.hvp(library(np.array([[1e-300, 1e300]])), np.ones((1, 2)), squared)
+    np.testing.assert_allclose(np.asarray(product), [[2, 0]], rtol=1e-12)
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray, jnp.asarray])
+def test_directions_far_above_subnormal_entries(library: Any) -> None:
+    """A quotient that overflows is a zero, and no NaN comes of it, here or in other lines."""
+    for A, E in [([[1e-310]], [[1e308]]), ([[1e-310j, 5]], [[1e308, 1]])]:
+        z, direction = library(np.asarray(A, complex)), library(np.asarray(E, complex))
+        np.testing.assert_array_equal(np.asarray(normgrad.hvp(z, direction, 1)), np.zeros_like(A))
+    A = np.random.default_rng(0).standard_normal((3, 3))
+    far = normgrad.hvp(library(A * 1e-308), library(A * 1e308), "nuc")
+    assert not np.any(np.isnan(np.asarray(far)))

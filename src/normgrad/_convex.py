@@ -1,5 +1,6 @@
 """The convex analysis of a norm: dual norm, proximal map, projection and linear minimiser."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -156,8 +157,8 @@ def project(
     Returns
     -------
     array of the shape and dtype of `x`, or matrix of its type
-        ``x`` itself, bit by bit, inside of the ball; else of norm `radius` up to rounding, which
-        is that of numbers below the normal range if the norm of ``x`` is so much larger.
+        ``x`` itself, bit by bit, inside of the ball; else of norm `radius`, up to rounding: to
+        that of ``x``, where its norm is larger by many orders.
 
     Raises
     ------
@@ -221,7 +222,7 @@ def lmo(
     Raises
     ------
     ValueError
-        If `radius` is a negative number. (In an array, a negative radius gives NaN.)
+        If `radius` is a negative number, or infinite. (In an array, a negative radius gives NaN.)
     NotImplementedError
         For other norms.
 
@@ -245,6 +246,11 @@ def lmo(
     """
     if isinstance(x, PSD):  # the minimiser is Hermitian alone
         x = Hermitian.build(x.parameters, x.static)
+    if isinstance(radius, float) and math.isinf(radius):
+        raise ValueError(
+            "radius must be finite, as a linear function has no minimum without bound; got inf. "
+            "The norm comes after it: lmo(x, 1.0, inf)"
+        )
     return _mapped(oracle_rule, "radius", x, radius, ord, axis, method)
 
 

@@ -29,3 +29,33 @@ def test_values(size: int, ord: Any, tracer: str) -> None:
             warnings.simplefilter("ignore")
             traced = TRACERS[tracer](f, A)
             torch.testing.assert_close(traced(B), f(B))
+
+
+SAMPLES = {
+    "identity": torch.eye(6),
+    "all the same": torch.ones(6, 6),
+    "zero": torch.zeros(6, 6),
+    "tiny": torch.ones(6, 5, dtype=torch.float64) * 1e-300,
+    "a stack": torch.ones(3, 40, 30),
+    "rank one": torch.ones(450, 450),
+    "long": torch.ones(600, 20),
+}
+
+
+@pytest.mark.parametrize("tracer", list(TRACERS))
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1, -1], ids=str)
+@pytest.mark.parametrize("sample", list(SAMPLES))
+def test_nothing_that_is_special_about_the_sample_is_recorded(
+    sample: str, ord: Any, tracer: str
+) -> None:
+    """Neither its structure, nor its scale, nor that a factorization holds for it."""
+    A = SAMPLES[sample].double()
+    torch.manual_seed(0)
+    B = torch.randn(A.shape, dtype=torch.float64)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = TRACERS[tracer](lambda x: normgrad.matrix_norm(x, ord), A)
+        for scale in (1, 1e250, 1e-250):
+            expected = normgrad.matrix_norm(scale * B, ord)
+            ratio = traced(scale * B) / expected
+            torch.testing.assert_close(ratio, torch.ones_like(ratio), rtol=1e-10, atol=0)

@@ -84,8 +84,8 @@ def real_inner(a: Array, b: Array) -> Array:
 def phase_derivative(A: Array, E: Array) -> Array:
     """Return the derivative of the phase, ``(e - sign Re(conj(sign) e)) / |a|``.
 
-    That is the part of e that turns. Entries so small that the quotient overflows count
-    as zeros, and stay so.
+    That is the part of e that turns. A quotient that overflows is 0 instead: its entry counts
+    as one of the zeros, which stay so.
     """
     xp = namespace(A)
     at, along = (exponent(largest(z[..., None, None])) for z in (A, E))  # of each entry

@@ -63,7 +63,7 @@ def exponent(size: Array) -> Array:
 def shift(x: Array, e: Array) -> Array:
     """Return ``x * 2**e``, exact unless the result is subnormal; `e` broadcasts from the left.
 
-    The product is taken in two steps, because ``2**e`` itself may overflow.
+    The product is taken in three steps, because ``2**e`` itself, even its root, may overflow.
     """
     xp = namespace(x)
     e = xp.reshape(e, tuple(e.shape) + (1,) * (x.ndim - e.ndim)) if x.ndim > e.ndim else e
@@ -71,8 +71,8 @@ def shift(x: Array, e: Array) -> Array:
         return xla.ldexp(x, e)
     one = xp.ones_like(e, dtype=(xp.real(x) if is_complex(x) else x).dtype)
     ldexp = _library(x).ldexp
-    half = e // 2
-    return x * ldexp(one, half) * ldexp(one, e - half)
+    third, half = e // 3, (e - e // 3) // 2
+    return x * ldexp(one, third) * ldexp(one, half) * ldexp(one, e - third - half)
 
 
 def _library(x: Array) -> Any:

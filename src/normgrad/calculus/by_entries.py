@@ -33,7 +33,7 @@ class EntrywiseDerivative:
 @final
 @dataclass(frozen=True)
 class NormByEntries(NormRule):
-    """An entrywise norm. The matrix is scaled only if entries are squared and the norm tells."""
+    """An entrywise norm. The matrix is scaled if squares of entries need it."""
 
     norm: EntrywiseNorm
     method: str = "auto"

@@ -38,8 +38,8 @@ _SMALL = 100
 def is_small(shape: tuple[int, ...]) -> bool:
     """Whether a stack of matrices is better left to NumPy, whose calls cost least.
 
-    Not where its BLAS has threads: they wait for more with all their might, at the cost of
-    milliseconds, while PyTorch's go on.
+    Not where its BLAS has threads: those spin for milliseconds, waiting for more, while
+    PyTorch's would go on.
     """
     tiny = shape[-1] * shape[-2] <= _TINY
     return math.prod(shape) <= (_ONE_THREAD_TINY if tiny else _ONE_THREAD)
@@ -98,9 +98,9 @@ def _by_svd(norm: UnitarilyInvariantNorm, A: Array, demand: Demand) -> tuple[Arr
 
 
 def _is_in_range(A: Array) -> bool:
-    """Whether LAPACK, which may not return for inf, can have A; one matrix: that it is not scaled.
+    """Whether one matrix is not 0 and needs no scaling, or a stack is finite.
 
-    (Not where it is 0.)
+    For NaN and inf LAPACK may not return.
     """
     if A.ndim > 2:
         with np.errstate(all="ignore"):
@@ -115,7 +115,7 @@ def _is_in_range(A: Array) -> bool:
 
 
 def _are_in_range(s: Array) -> bool:
-    """Whether no matrix of a stack has to be scaled; of one that is known."""
+    """Whether no matrix of a stack has to be scaled; of a single one `_is_in_range` tells."""
     return s.ndim == 1 or bool(within_safe_range(s[..., 0]).all())
 
 
@@ -152,7 +152,10 @@ def small_frobenius(A: Array) -> tuple[Array, Array] | None:
 
 
 def small_absolute_sum(norm: AbsoluteSum, A: Array, tie: float) -> tuple[Array, Array] | None:
-    """Return the norm of a small real matrix of one extreme line, and its gradient; else None."""
+    """Return the norm of a small real matrix and its gradient, if one line alone is extreme.
+
+    None if several are, and where sums must be scaled first.
+    """
     if not isinstance(A, np.ndarray) or A.ndim > 2 or not 0 < A.size <= _SMALL:
         return None
     if A.dtype.kind == "c" or not _is_in_range(A):

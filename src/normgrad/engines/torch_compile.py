@@ -28,9 +28,14 @@ def _per_matrix(x: Tensor) -> Tensor:
     return x.new_empty(x.shape[:-2], dtype=x.dtype.to_real())
 
 
+def _run(rule: str, method: str, *operands: Tensor) -> Any:
+    return in_full_precision(getattr(rule_of_name(rule), method), *operands)
+
+
 @torch.library.custom_op("normgrad::value", mutates_args=())
 def _value(x: Tensor, rule: str) -> Tensor:
-    return in_full_precision(rule_of_name(rule).value, x).contiguous()
+    value: Tensor = _run(rule, "value", x)
+    return value.contiguous()
 
 
 @_value.register_fake
@@ -40,7 +45,7 @@ def _(x: Tensor, rule: str) -> Tensor:
 
 @torch.library.custom_op("normgrad::value_and_gradient", mutates_args=())
 def _value_and_gradient(x: Tensor, rule: str) -> tuple[Tensor, Tensor]:
-    value, G = in_full_precision(rule_of_name(rule).value_and_gradient, x)
+    value, G = _run(rule, "value_and_gradient", x)
     return value.contiguous(), G.contiguous()
 
 
@@ -51,8 +56,8 @@ def _(x: Tensor, rule: str) -> tuple[Tensor, Tensor]:
 
 @torch.library.custom_op("normgrad::derivative", mutates_args=())
 def _derivative(x: Tensor, E: Tensor, rule: str) -> Tensor:
-    derivative = in_full_precision(rule_of_name(rule).derivative, x)
-    return in_full_precision(derivative, E).contiguous()
+    dG: Tensor = in_full_precision(_run(rule, "derivative", x), E)
+    return dG.contiguous()
 
 
 @_derivative.register_fake
@@ -62,7 +67,8 @@ def _(x: Tensor, E: Tensor, rule: str) -> Tensor:
 
 @torch.library.custom_op("normgrad::prox", mutates_args=())
 def _prox(x: Tensor, t: Tensor, rule: str) -> Tensor:
-    return in_full_precision(rule_of_name(rule).prox, x, t).contiguous()
+    P: Tensor = _run(rule, "prox", x, t)
+    return P.contiguous()
 
 
 @_prox.register_fake
@@ -72,7 +78,7 @@ def _(x: Tensor, t: Tensor, rule: str) -> Tensor:
 
 @torch.library.custom_op("normgrad::prox_transpose", mutates_args=())
 def _prox_transpose(x: Tensor, t: Tensor, P_bar: Tensor, rule: str) -> tuple[Tensor, Tensor]:
-    derivative, in_t = in_full_precision(rule_of_name(rule).derivative, x, t)
+    derivative, in_t = _run(rule, "derivative", x, t)
     X_bar = in_full_precision(derivative, P_bar)
     return X_bar.contiguous(), real_inner(in_t, P_bar).contiguous()
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch.autograd import forward_ad
 
-from normgrad.arithmetic import real_inner
+from normgrad.arithmetic import is_recorded, real_inner
 from normgrad.calculus import NormRule, is_small
 from normgrad.engines.numpy import ENGINE as NUMPY
 from normgrad.engines.torch_derivative import (
@@ -65,7 +65,7 @@ def _computed_value(rule: NormRule, x: Any) -> Any:
 
 def _as_small(rule: NormRule, x: Any) -> Any:
     """Return a small tensor as an array of NumPy, else None; and where its calls are recorded."""
-    if _is_recorded():
+    if is_recorded():
         return None
     if not is_small(x.shape) or not x.is_cpu or type(x) not in _PLAIN or not rule.any_library:
         return None
@@ -73,11 +73,6 @@ def _as_small(rule: NormRule, x: Any) -> Any:
     if x.is_conj() or x.is_neg():
         x = x.resolve_conj().resolve_neg()
     return x.numpy()
-
-
-def _is_recorded() -> bool:
-    """Whether ``torch.jit.trace`` or a mode such as that of `make_fx` follows the calls."""
-    return torch._C._get_tracing_state() is not None or torch._C._len_torch_dispatch_stack() > 0
 
 
 def _is_one(x: Any) -> bool:
@@ -235,7 +230,7 @@ def value(rule: NormRule, x: Any) -> Any:
     """Return the norm, and keep the gradient where reverse mode is on."""
     if x.requires_grad and torch.is_grad_enabled():
         return _apply_norm(x, rule) if only_reverse() else value_and_gradient(rule, x)[0]
-    if only_reverse() and not _is_recorded():
+    if only_reverse() and not is_recorded():
         return _computed_value(rule, x)
     return _ValueAlone.apply(x, rule)
 

@@ -6,7 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from normgrad.arithmetic import Array, branch, each_matrix, is_traced, namespace
+from normgrad.arithmetic import (
+    Array,
+    branch,
+    each_matrix,
+    is_recorded,
+    is_torch,
+    is_traced,
+    namespace,
+)
 from normgrad.factorizations.base import Demand, Factorization, Outcome, Spectrum, Verdict
 from normgrad.factorizations.diagonal import DiagonalScan
 from normgrad.factorizations.gram import Gram
@@ -160,6 +168,8 @@ class _Chain:
     def _verdict(self, factorization: Factorization, A: Array) -> Verdict:
         if self.demand.complete and not factorization.certain:
             return Verdict(False, "a second derivative or a proximal map needs every triplet")
+        if is_torch(A) and is_recorded() and not factorization.certain:
+            return Verdict(False, "what is recorded has to be right for other matrices too")
         return factorization.verdict(A, self.demand)
 
     def _tested(self, name: str, A: Array, outcome: Outcome, rest: Sequence[Factorization]) -> Any:

@@ -168,7 +168,7 @@ class EntrywiseNorm(Norm):
     """
 
     squares: ClassVar[bool] = True
-    """Whether entries are squared. If not, every method takes finite entries of any size."""
+    """Whether entries are squared. If not, value and derivatives are right for any finite ones."""
 
     @abstractmethod
     def of_entries(self, A: Array) -> Array:

@@ -41,7 +41,7 @@ def _scaled_lines(A: Array, axis: int) -> tuple[Array, Array]:
 
 
 def _are_exact(sums: Array, A: Array) -> Array:
-    """Whether sums of moduli have overflowed nowhere, nor lost bits below the normal range."""
+    """Whether all sums, of moduli, are in range: none overflowed, or lost bits below the range."""
     xp, finfo = namespace(sums), namespace(sums).finfo(sums.dtype)
     below_max = sums <= finfo.max
     if not is_complex(A) and not is_jax(A):
@@ -107,7 +107,7 @@ class AbsoluteSum(EntrywiseNorm):
         return (xp.max if self.largest else xp.min)(sums, axis=-1)
 
     def _sums(self, A: Array) -> Array:
-        """Return the sums of the lines, all over the same power of two."""
+        """Return the sums of the lines; where they need it, all of a matrix over a power of two."""
         sums = absolute_sum(A, self.axis)
         common: Array = branch(
             _are_exact(sums, A), lambda A: sums, lambda A: self._scaled_sums(A)[0], A
@@ -115,7 +115,7 @@ class AbsoluteSum(EntrywiseNorm):
         return common
 
     def _scaled_sums(self, A: Array) -> tuple[Array, Array]:
-        """Return the sums of the lines over ``2**e``, and e, by which the extreme one is near 1.
+        """Return the sums of the lines over ``2**e``, and e; the extreme one is then in range.
 
         NaN and inf belong to the whole matrix, not to their line alone.
         """

@@ -173,19 +173,24 @@ class SquaredOfEntries(_Square, EntrywiseNorm):
 
     norm: EntrywiseNorm
 
+    @property
+    def squares(self) -> bool:  # type: ignore[override]
+        """Whether the entries are squared, and not their norm alone."""
+        return self.norm.squares
+
     def of_entries(self, A: Array) -> Array:
         return self.norm.of_entries(A) ** 2
 
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
         if isinstance(self.norm, Frobenius):
             return 2 * A
-        norm = namespace(A).sqrt(value)
+        norm = self.norm.of_entries(A)  # (whose square may have under- or overflowed)
         return 2 * norm[..., None, None] * self.norm.gradient(A, norm, tie)
 
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
         if isinstance(self.norm, Frobenius):
             return 2 * E
-        norm = namespace(A).sqrt(value)
+        norm = self.norm.of_entries(A)
         unit = self.norm.gradient(A, norm, tie)
         curved = norm[..., None, None] * self.norm.hessian(A, norm, unit, E, tie)
         return 2 * (curved + unit * real_inner(unit, E)[..., None, None])
