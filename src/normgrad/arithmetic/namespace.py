@@ -25,6 +25,7 @@ __all__ = [
     "is_complex",
     "is_jax",
     "is_readable",
+    "is_recorded",
     "is_torch",
     "is_traced",
     "machine_epsilon",
