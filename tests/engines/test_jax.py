@@ -19,7 +19,7 @@ def randn(*shape: int, seed: int = 0) -> Any:
     return jnp.asarray(np.random.default_rng(seed).standard_normal(shape))
 
 
-def close(a: Any, b: Any, atol: float = 1e-12) -> None:
+def assert_close(a: Any, b: Any, atol: float = 1e-12) -> None:
     np.testing.assert_allclose(np.asarray(a), np.asarray(b), atol=atol, rtol=0)
 
 
@@ -30,19 +30,19 @@ def test_transforms(ord: Any) -> None:
     G, dG = normgrad.grad(np.asarray(x), ord), normgrad.hvp(np.asarray(x), np.asarray(E), ord)
 
     value, gradient = jax.jit(jax.value_and_grad(f))(x)
-    close(value, normgrad.matrix_norm(np.asarray(x), ord))
-    close(gradient, G)
-    close(jax.vjp(f, x)[1](jnp.asarray(2.0))[0], 2 * G)
-    close(jax.jvp(jax.jit(f), (x,), (E,))[1], np.sum(G * np.asarray(E)))
+    assert_close(value, normgrad.matrix_norm(np.asarray(x), ord))
+    assert_close(gradient, G)
+    assert_close(jax.vjp(f, x)[1](jnp.asarray(2.0))[0], 2 * G)
+    assert_close(jax.jvp(jax.jit(f), (x,), (E,))[1], np.sum(G * np.asarray(E)))
     value, push = jax.linearize(jax.grad(f), x)
-    close(push(E), dG)
-    close(jax.linear_transpose(push, x)(E)[0], dG)
+    assert_close(push(E), dG)
+    assert_close(jax.linear_transpose(push, x)(E)[0], dG)
 
     H = jax.jit(jax.hessian(f))(x)
-    close(jnp.einsum("ijkl,kl->ij", H, E), dG)
-    close(jax.jacrev(jax.grad(f))(x), H)
-    close(jax.jacrev(jax.jacfwd(f))(x), H)
-    close(jax.hessian(jax.checkpoint(f))(x), H)
+    assert_close(jnp.einsum("ijkl,kl->ij", H, E), dG)
+    assert_close(jax.jacrev(jax.grad(f))(x), H)
+    assert_close(jax.jacrev(jax.jacfwd(f))(x), H)
+    assert_close(jax.hessian(jax.checkpoint(f))(x), H)
 
 
 @every_norm
@@ -50,15 +50,15 @@ def test_vmap(ord: Any) -> None:
     x, E = randn(3, 4, 3), randn(3, 4, 3, seed=1)
     f = lambda x: normgrad.matrix_norm(x, ord)  # noqa: E731
     product = lambda x, E: jax.jvp(jax.grad(f), (x,), (E,))[1]  # noqa: E731
-    close(jax.vmap(f, in_axes=2)(jnp.moveaxis(x, 0, 2)), f(x))
-    close(jax.vmap(jax.grad(f))(x), normgrad.grad(x, ord))
+    assert_close(jax.vmap(f, in_axes=2)(jnp.moveaxis(x, 0, 2)), f(x))
+    assert_close(jax.vmap(jax.grad(f))(x), normgrad.grad(x, ord))
     dG = normgrad.hvp(x, E, ord)
-    close(jax.vmap(product)(x, E), dG)
+    assert_close(jax.vmap(product)(x, E), dG)
     # directions batched beside the matrices, in both orders
     both = jax.vmap(jax.vmap(product, (None, 0)), (0, None))(x, E)
-    close(jnp.stack([both[i, i] for i in range(3)]), dG)
+    assert_close(jnp.stack([both[i, i] for i in range(3)]), dG)
     both = jax.vmap(jax.vmap(product, (0, None)), (None, 0))(x, E)
-    close(jnp.stack([both[i, i] for i in range(3)]), dG)
+    assert_close(jnp.stack([both[i, i] for i in range(3)]), dG)
 
 
 @every_norm
@@ -70,7 +70,7 @@ def test_third_order_raises(ord: Any) -> None:
             third(x)
     # what does not depend on x is no third order
     stopped = lambda x: jnp.sum(jax.hessian(f)(jax.lax.stop_gradient(x)))  # noqa: E731
-    close(jax.grad(stopped)(x), 0)
+    assert_close(jax.grad(stopped)(x), 0)
 
 
 def test_scan_and_control_flow() -> None:
@@ -85,7 +85,7 @@ def test_scan_and_control_flow() -> None:
     expected = np.asarray(x)
     for _ in range(4):
         expected = expected - 0.1 * normgrad.grad(expected, "nuc")
-    close(last, expected)
+    assert_close(last, expected)
     total = lambda x: jax.lax.scan(descend, x, None, length=4)[1].sum()  # noqa: E731
     assert np.all(np.isfinite(np.asarray(jax.grad(total)(x))))
 
@@ -152,7 +152,7 @@ for scale in (1.0, 1e-44, 1e37):
 def test_numpy_arrays_inside_jit() -> None:
     constant = np.diag([3.0, 1.0])
     f = jax.jit(lambda x: x * normgrad.nuclear_norm(constant))
-    close(f(jnp.asarray(2.0)), 8.0)
+    assert_close(f(jnp.asarray(2.0)), 8.0)
 
 
 @pytest.mark.parametrize("shape", [(200, 2, 2), (30, 20), (450, 450)], ids=str)

@@ -52,7 +52,7 @@ def _all_of_jax(f: Any) -> Any:
     return jax.jit(of)
 
 
-def _close(received: Any, expected: Any) -> None:
+def assert_close(received: Any, expected: Any) -> None:
     for r, x in zip(received, expected, strict=True):
         r = r.detach().numpy() if isinstance(r, torch.Tensor) else r
         np.testing.assert_allclose(r, x, atol=1e-12)
@@ -66,10 +66,10 @@ def test_torch(ord: Any) -> None:
     received = matrix_norm(A, ord)
     G = torch.autograd.grad(received, p, create_graph=True)
     along = sum((g * torch.tensor(e)).sum() for g, e in zip(G, E, strict=True))
-    _close([received], [value])
-    _close(G, gradient)
-    _close(torch.autograd.grad(along, p), product)
-    _close(normgrad.hvp(A, A.with_params(tuple(map(torch.tensor, E))), ord).params, product)
+    assert_close([received], [value])
+    assert_close(G, gradient)
+    assert_close(torch.autograd.grad(along, p), product)
+    assert_close(normgrad.hvp(A, A.with_params(tuple(map(torch.tensor, E))), ord).params, product)
 
 
 @pytest.mark.parametrize("ord", ["nuc", 2])
@@ -78,7 +78,7 @@ def test_jax(ord: Any) -> None:
     f = lambda p: matrix_norm(Operator(_matvec("jax"), (M, N), p), ord)  # noqa: E731
     p, e = (tuple(map(jnp.asarray, x)) for x in (PARAMS, E))
     received, G, dG = _all_of_jax(f)(p, e)
-    _close([received, *G, *dG], [value, *gradient, *product])
+    assert_close([received, *G, *dG], [value, *gradient, *product])
 
 
 @pytest.mark.parametrize("ord", ["nuc", 2])
@@ -89,7 +89,7 @@ def test_autograd(ord: Any) -> None:
         return matrix_norm(Operator(_matvec("autograd"), (M, N), p), ord)
 
     received, G = autograd.value_and_grad(f)(PARAMS)
-    _close([received, *G], [value, *gradient])
+    assert_close([received, *G], [value, *gradient])
 
 
 def test_transforms() -> None:
@@ -102,16 +102,18 @@ def test_transforms() -> None:
     def of_jax(s: Any) -> Any:
         return matrix_norm(Operator(_matvec("jax"), (M, N), (s, jnp.asarray(t))), "nuc")
 
-    _close([jax.jit(jax.hessian(of_jax))(s), *jax.jit(jax.vmap(jax.grad(of_jax)))(two)], [H, G, G])
+    assert_close(
+        [jax.jit(jax.hessian(of_jax))(s), *jax.jit(jax.vmap(jax.grad(of_jax)))(two)], [H, G, G]
+    )
 
     matvec, t = _matvec("torch"), torch.tensor(t)  # (not inside: they would be wrapped there)
 
     def of_torch(s: Any) -> Any:
         return matrix_norm(Operator(matvec, (M, N), (s, t)), "nuc")
 
-    _close([torch.func.hessian(of_torch)(torch.tensor(s))], [H])
-    _close([torch.func.jacfwd(torch.func.jacfwd(of_torch))(torch.tensor(s))], [H])
-    _close(torch.func.vmap(torch.func.grad(of_torch))(torch.tensor(two)), [G, G])
+    assert_close([torch.func.hessian(of_torch)(torch.tensor(s))], [H])
+    assert_close([torch.func.jacfwd(torch.func.jacfwd(of_torch))(torch.tensor(s))], [H])
+    assert_close(torch.func.vmap(torch.func.grad(of_torch))(torch.tensor(two)), [G, G])
 
 
 def test_complex_with_real_parameters() -> None:
@@ -122,7 +124,7 @@ def test_complex_with_real_parameters() -> None:
     assert A.dtype == torch.complex128
     (g,) = torch.autograd.grad(matrix_norm(A, "nuc"), a)
     expected = matrix_norm(torch.exp(1j * a)[:, None] * Wt + Xt, "nuc")
-    _close([g], [torch.autograd.grad(expected, a)[0].numpy()])
+    assert_close([g], [torch.autograd.grad(expected, a)[0].numpy()])
     assert g.dtype == torch.float64
     # of complex parameters too, transposed by each library
     z = torch.tensor(_rng.standard_normal(M) + 1j, requires_grad=True)
@@ -130,9 +132,9 @@ def test_complex_with_real_parameters() -> None:
     assert check_adjoint(B) < 1e-14
     G = torch.autograd.grad(matrix_norm(B, "nuc"), z)
     expected = torch.autograd.grad(matrix_norm((z**2)[:, None] * Wt, "nuc"), z)
-    _close(G, [expected[0].numpy()])
+    assert_close(G, [expected[0].numpy()])
     f = lambda z: matrix_norm(Operator(lambda v, z: z**2 * (W @ v), (M, N), (z,)), "nuc")  # noqa: E731
-    _close([jax.grad(f)(jnp.asarray(z.detach().numpy())).conj()], [expected[0].numpy()])
+    assert_close([jax.grad(f)(jnp.asarray(z.detach().numpy())).conj()], [expected[0].numpy()])
 
 
 @pytest.mark.parametrize("library", ["numpy", "torch", "jax", "scipy"])
@@ -149,7 +151,7 @@ def test_without_params(library: str, ord: Any) -> None:
     value, G = value_and_grad(A, ord)
     assert isinstance(G, LowRank)
     expected, dense = value_and_grad(W, ord)
-    _close([value, G.dense()], [expected, dense])
+    assert_close([value, G.dense()], [expected, dense])
     if library != "scipy":
         with pytest.raises(NotImplementedError, match="Give params"):
             normgrad.hvp(A, A, ord)
@@ -162,7 +164,7 @@ def test_multiples_transposes_and_sums() -> None:
     B = -2.0 * A.T + LowRank(Wt.T, torch.eye(M, dtype=torch.float64))
     (g,) = torch.autograd.grad(matrix_norm(B, "nuc"), d)
     expected = matrix_norm(-2.0 * (d[:, None] * Wt).T + Wt.T, "nuc")
-    _close([g], [torch.autograd.grad(expected, d)[0].numpy()])
+    assert_close([g], [torch.autograd.grad(expected, d)[0].numpy()])
     with pytest.raises(TypeError, match="one of params"):
         torch.ones(()) * A
 

@@ -76,8 +76,10 @@ def is_compiling() -> bool:
     return torch is not None and torch.compiler.is_compiling()
 
 
-def is_recorded() -> bool:
-    """Whether ``torch.jit.trace`` or a mode such as that of `make_fx` follows PyTorch's calls."""
+def is_recorded(x: Array) -> bool:
+    """Whether ``torch.jit.trace`` or a mode such as that of `make_fx` follows the calls for `x`."""
+    if not is_torch(x):
+        return False
     core = sys.modules["torch"]._C
     return core._get_tracing_state() is not None or core._len_torch_dispatch_stack() > 0
 
@@ -92,7 +94,7 @@ def is_readable(x: Array) -> bool:
         return True
     if is_jax(x):
         return not is_traced(x) and all(device.platform == "cpu" for device in x.devices())
-    return str(getattr(x, "device", "cpu")) == "cpu" and not (is_torch(x) and is_recorded())
+    return str(getattr(x, "device", "cpu")) == "cpu" and not is_recorded(x)
 
 
 def seen(condition: Array) -> bool | None:

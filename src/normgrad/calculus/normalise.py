@@ -93,21 +93,20 @@ def normalise(A: Array) -> Normalised:
     size = largest(A)
     if seen(xp.all(within_safe_range(size))):
         return Normalised(A, None, None)
-    finite = xp.isfinite(size)
-    e = exponent(size)
-    clean = sometimes(~finite, lambda A: xp.where(finite[..., None, None], A, xp.zeros_like(A)), A)
-    scaled = sometimes(e != 0, lambda A: shift(A, -e), clean)
-    return Normalised(
-        scaled,
-        None if seen(xp.any(e != 0)) is False else e,
-        None if seen(xp.all(finite)) else size,
+    e, clean = exponent(size), _cleared(A, size)
+    return clean._replace(
+        matrix=sometimes(e != 0, lambda A: shift(A, -e), clean.matrix),
+        exponent=None if seen(xp.any(e != 0)) is False else e,
     )
 
 
 def cleared(A: Array) -> Normalised:
     """Return each matrix as it is, but for those with NaN and inf."""
+    return _cleared(A, largest(A))
+
+
+def _cleared(A: Array, size: Array) -> Normalised:
     xp = namespace(A)
-    size = largest(A)
     finite = xp.isfinite(size)
     if seen(xp.all(finite)):
         return Normalised(A, None, None)

@@ -2,6 +2,7 @@
 
 import cmath
 import math
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ def quick_value_and_gradient(
 ) -> tuple[Array, Array] | None:
     """Return the norm and its gradient by a factorization, by an SVD where its own test fails.
 
-    None where A must be scaled first.
+    None where A must be scaled first, is 0 or not finite, or where LAPACK fails.
     """
     if not _is_in_range(A):
         return None
@@ -106,8 +107,7 @@ def _is_in_range(A: Array) -> bool:
         with np.errstate(all="ignore"):
             return cmath.isfinite(A.sum().item())
     if isinstance(A, np.ndarray):
-        entries = A.ravel("K")
-        size = math.sqrt(np.vdot(entries, entries).real)
+        size = math.sqrt(_sum_of_squares(A))
     else:
         size = namespace(A).linalg.vector_norm(A).item()
     limit = 2.0 ** safe_exponent(A)
@@ -129,7 +129,7 @@ def _snapped(s: Array, demand: Demand) -> Array:
 
 
 def quick_value(norm: UnitarilyInvariantNorm, A: Array) -> Array | None:
-    """Return the norm, or None where A must be scaled first."""
+    """Return the norm, or None as `quick_value_and_gradient`."""
     if not _is_in_range(A):
         return None
     try:
@@ -146,9 +146,13 @@ def small_frobenius(A: Array) -> tuple[Array, Array] | None:
     """Return the norm of a small matrix, and its gradient; None where it must be scaled first."""
     if not isinstance(A, np.ndarray) or A.ndim > 2 or not 0 < A.size <= _FEW:
         return None
-    entries = A.ravel("K")
-    value = np.sqrt(np.vdot(entries, entries).real)
+    value = np.sqrt(_sum_of_squares(A))
     return (value, A / value) if within_safe_range(value) else None
+
+
+def _sum_of_squares(A: Array) -> Any:
+    entries = A.ravel("K")
+    return np.vdot(entries, entries).real
 
 
 def small_absolute_sum(norm: AbsoluteSum, A: Array, tie: float) -> tuple[Array, Array] | None:

@@ -29,6 +29,7 @@ def _per_matrix(x: Tensor) -> Tensor:
 
 
 def _run(rule: str, method: str, *operands: Tensor) -> Any:
+    """Call a method of the rule of this name, whether autocast is on or not."""
     return in_full_precision(getattr(rule_of_name(rule), method), *operands)
 
 

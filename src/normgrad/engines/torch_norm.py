@@ -65,7 +65,7 @@ def _computed_value(rule: NormRule, x: Any) -> Any:
 
 def _as_small(rule: NormRule, x: Any) -> Any:
     """Return a small tensor as an array of NumPy, else None; and where its calls are recorded."""
-    if is_recorded():
+    if is_recorded(x):
         return None
     if not is_small(x.shape) or not x.is_cpu or type(x) not in _PLAIN or not rule.any_library:
         return None
@@ -230,7 +230,7 @@ def value(rule: NormRule, x: Any) -> Any:
     """Return the norm, and keep the gradient where reverse mode is on."""
     if x.requires_grad and torch.is_grad_enabled():
         return _apply_norm(x, rule) if only_reverse() else value_and_gradient(rule, x)[0]
-    if only_reverse() and not is_recorded():
+    if only_reverse() and not is_recorded(x):
         return _computed_value(rule, x)
     return _ValueAlone.apply(x, rule)
 

@@ -237,7 +237,10 @@ class Spectrum(NamedTuple):
 
 
 def _number_used(g: Array) -> int:
-    """Return the position after the last nonzero g in a batch; all if none is, or is known."""
+    """Return the position after the last nonzero g in a batch.
+
+    All of them, if there is none, or if it can not be read.
+    """
     xp, k = namespace(g), g.shape[-1]
     if seen(xp.all(g[..., -1] != 0)):
         return k

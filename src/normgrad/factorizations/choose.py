@@ -11,7 +11,6 @@ from normgrad.arithmetic import (
     branch,
     each_matrix,
     is_recorded,
-    is_torch,
     is_traced,
     namespace,
 )
@@ -168,7 +167,7 @@ class _Chain:
     def _verdict(self, factorization: Factorization, A: Array) -> Verdict:
         if self.demand.complete and not factorization.certain:
             return Verdict(False, "a second derivative or a proximal map needs every triplet")
-        if is_torch(A) and is_recorded() and not factorization.certain:
+        if is_recorded(A) and not factorization.certain:
             return Verdict(False, "what is recorded has to be right for other matrices too")
         return factorization.verdict(A, self.demand)
 
