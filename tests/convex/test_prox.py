@@ -3,6 +3,8 @@
 import tracemalloc
 from typing import Any
 
+import autograd
+import jax
 import numpy as np
 import pytest
 import torch
@@ -89,3 +91,27 @@ def test_a_multiple_is_that_of_all_blocks(rng: Any) -> None:
     A = normgrad.BlockDiagonal([rng.standard_normal((2, 3)), rng.standard_normal((1, 2))])
     np.testing.assert_array_equal((2 * A).dense(), 2 * A.dense())
     np.testing.assert_array_equal((-A).dense(), -A.dense())
+
+
+@pytest.mark.parametrize("map", [normgrad.prox, normgrad.project])
+@pytest.mark.parametrize("engine", ["autograd", "torch", "jax"])
+def test_the_derivative_takes_no_factorization_more(
+    engine: str, map: Any, monkeypatch: Any, rng: Any
+) -> None:
+    from normgrad.calculus import by_singular_values
+
+    calls: list[Any] = []
+    decompose = by_singular_values.decompose
+    monkeypatch.setattr(
+        by_singular_values, "decompose", lambda *a, **kw: calls.append(a) or decompose(*a, **kw)
+    )
+    A = rng.standard_normal((9, 7))
+    f = lambda x: (map(x, 1.5, "nuc") ** 2).sum()  # noqa: E731
+    if engine == "torch":
+        x = torch.from_numpy(A).requires_grad_()
+        f(x).backward()
+    elif engine == "jax":
+        jax.jit(jax.grad(f)).lower(A)
+    else:
+        autograd.grad(f)(A)
+    assert len(calls) == 1

@@ -36,6 +36,10 @@ class MapBySingularValues(BySingularValues, ProxRule):
     def triplets(self, k: int) -> int:
         return k
 
+    @property
+    def is_complete(self) -> bool:
+        return True
+
     @abstractmethod
     def map(self, s: Array, t: Array) -> tuple[Proximal, Array]:
         """Return the map of singular values, and where it is the identity, (...)."""
@@ -46,28 +50,32 @@ class MapBySingularValues(BySingularValues, ProxRule):
         degree = self.norm.degree
         scaled, t = normalise(A).with_step(t, degree)
 
-        def lifted(at: Seen) -> Array:
+        def image(at: Seen) -> Array:
             (curvature, _), same = self.map(at.spectrum.s, t)
             P = lift(at.spectrum, curvature.g, lambda: curvature)
             return _but_where(same, A if degree is None else scaled.matrix, P)
 
-        P = self.at(scaled, lifted, complete=True)
+        P = self.at(scaled, image, complete=True)
         return restore(P, (scaled, 0 if degree is None else 1))
 
-    def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
+    def linearized(self, A: Array, t: Array) -> tuple[Array, Derivative, Array]:
         if is_empty(A):
-            return ZeroDerivative(), namespace(A).zeros_like(A)
-        scaled, t = normalise(A).with_step(t, self.norm.degree)
+            zeros = namespace(A).zeros_like(A)
+            return zeros, ZeroDerivative(), zeros
+        degree = self.norm.degree
+        scaled, t = normalise(A).with_step(t, degree)
 
-        def both(at: Seen) -> tuple[LiftDerivative, Array]:
+        def everything(at: Seen) -> tuple[Array, LiftDerivative, Array]:
             spectrum = at.spectrum
-            (curvature, step), _ = self.map(spectrum.s, t)
-            lifted = LiftDerivative.at(spectrum, spectrum.s, curvature)
-            return lifted, lift(spectrum, step, lambda: curvature)
+            (curvature, step), same = self.map(spectrum.s, t)
+            P, in_t = (lift(spectrum, g, lambda: curvature) for g in (curvature.g, step))
+            P = _but_where(same, A if degree is None else scaled.matrix, P)
+            return P, LiftDerivative.at(spectrum, spectrum.s, curvature), in_t
 
-        lifted, in_t = self.at(scaled, both, complete=True)
-        in_t = restore(in_t, (scaled, (self.norm.degree or 1) - 1))
-        return SpectralDerivative(lifted, scaled.without_matrix(), 0), in_t
+        P, lifted, in_t = self.at(scaled, everything, complete=True)
+        P = restore(P, (scaled, 0 if degree is None else 1))
+        in_t = restore(in_t, (scaled, (degree or 1) - 1))
+        return P, SpectralDerivative(lifted, scaled.without_matrix(), 0), in_t
 
 
 @final
@@ -111,6 +119,10 @@ class _MapByEntries(ProxRule):
     norm: EntrywiseNorm
     method: str = "auto"
 
+    @property
+    def is_complete(self) -> bool:
+        return True
+
     def settled(self, A: Array) -> "_MapByEntries":
         return self
 
@@ -119,19 +131,17 @@ class _MapByEntries(ProxRule):
         """Return the map, and where it is the identity, (...)."""
 
     def prox(self, A: Array, t: Array) -> Array:
-        if is_empty(A):
-            return namespace(A).zeros_like(A)
-        scaled, t = normalise(A).with_step(t, self.norm.degree)
-        (P, _, _), same = self.map(scaled.matrix, t)
-        return restore(_but_where(same, scaled.matrix, P), (scaled, 1))
+        return self.linearized(A, t)[0]
 
-    def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
+    def linearized(self, A: Array, t: Array) -> tuple[Array, Derivative, Array]:
         if is_empty(A):
-            return ZeroDerivative(), namespace(A).zeros_like(A)
+            zeros = namespace(A).zeros_like(A)
+            return zeros, ZeroDerivative(), zeros
         scaled, t = normalise(A).with_step(t, self.norm.degree)
-        (_, step, derivative), _ = self.map(scaled.matrix, t)
+        (P, step, derivative), same = self.map(scaled.matrix, t)
+        P = restore(_but_where(same, scaled.matrix, P), (scaled, 1))
         in_t = restore(step, (scaled, (self.norm.degree or 1) - 1))
-        return SpectralDerivative(derivative, scaled.without_matrix(), 0), in_t
+        return P, SpectralDerivative(derivative, scaled.without_matrix(), 0), in_t
 
 
 @final
@@ -183,9 +193,10 @@ class Oracle(ProxRule):
     def prox(self, A: Array, t: Array) -> Array:
         return opposite(t)[..., None, None] * self.dual.value_and_gradient(A)[1]
 
-    def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
-        step = opposite(t * 0 + 1)[..., None, None] * self.dual.value_and_gradient(A)[1]
-        return _Multiple(self.dual.derivative(A), opposite(t)), step
+    def linearized(self, A: Array, t: Array) -> tuple[Array, Derivative, Array]:
+        _, G, derivative = self.dual.linearized(A)
+        minus_t, step = opposite(t), opposite(t * 0 + 1)[..., None, None] * G
+        return minus_t[..., None, None] * G, _Multiple(derivative, minus_t), step
 
 
 def rank_after_threshold(A: Array, t: Array) -> Array:

@@ -91,10 +91,15 @@ class ProxRule(Rule):
     def settled(self, A: Array) -> "ProxRule":
         """Return this rule with every choice made that depends on the entries of A."""
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the image takes as much of A as its derivatives do."""
+        return False
+
     @abstractmethod
     def prox(self, A: Array, t: Array) -> Array:
         """Return the image of A, (..., m, n)."""
 
     @abstractmethod
-    def derivative(self, A: Array, t: Array) -> tuple[Derivative, Array]:
-        """Return the derivative in A, and the derivative in t, (..., m, n)."""
+    def linearized(self, A: Array, t: Array) -> tuple[Array, Derivative, Array]:
+        """Return the image and its derivatives in A and in t, (..., m, n)."""

@@ -124,6 +124,10 @@ class _ByBlocks(MapOfStructure):
 
     rule: MapBySingularValues
 
+    @property
+    def is_complete(self) -> bool:
+        return True
+
     def _mapped(self, A: BlockMatrix, t: Array) -> tuple[list[Spectrum], Merged, Array, Any]:
         tol = tolerances_at(self.rule.norm, A)
         spectra = [factorized(B, tol) for B in A.blocks()]
@@ -136,22 +140,26 @@ class _ByBlocks(MapOfStructure):
             return namespace(x).zeros_like(x)
         scaled, t = Scaled.of(self.embedding, x, self.rule.norm).with_step(t, self.rule.norm.degree)
         A = cast(BlockMatrix, scaled.matrix(self.embedding))
-        spectra, merged, _, ((curvature, _), same) = self._mapped(A, t)
-        P = self._lifted(A, spectra, merged.split(curvature.g), x)
-        own = self.row(A.parameters, x)
-        P = namespace(x).where(same[..., None, None], own, P)
-        return scaled.restored(P, self.embedding)
+        return self._image(A, self._mapped(A, t), scaled, x)
 
-    def derivative(self, x: Array, t: Array) -> tuple[Derivative, Array]:
+    def linearized(self, x: Array, t: Array) -> tuple[Array, Derivative, Array]:
         if is_empty(self.embedding, x):
-            return ZeroDerivative(), namespace(x).zeros_like(x)
+            zeros = namespace(x).zeros_like(x)
+            return zeros, ZeroDerivative(), zeros
         scaled, t = Scaled.of(self.embedding, x, self.rule.norm).with_step(t, self.rule.norm.degree)
         A = cast(BlockMatrix, scaled.matrix(self.embedding))
-        spectra, merged, s, ((curvature, step), _) = self._mapped(A, t)
+        mapped = spectra, merged, s, ((curvature, step), _) = self._mapped(A, t)
         state = BlockState.at(spectra, merged, s, curvature)
         in_t = scaled.marked(self._lifted(A, spectra, merged.split(step), x))
-        derivative = RowDerivative(A.parameters, state, self.embedding)
-        return SpectralDerivative(derivative, scaled.rows[0].without_matrix(), 0), in_t
+        row = RowDerivative(A.parameters, state, self.embedding)
+        derivative = SpectralDerivative(row, scaled.rows[0].without_matrix(), 0)
+        return self._image(A, mapped, scaled, x), derivative, in_t
+
+    def _image(self, A: BlockMatrix, mapped: Any, scaled: Scaled, x: Array) -> Array:
+        spectra, merged, _, ((curvature, _), same) = mapped
+        P = self._lifted(A, spectra, merged.split(curvature.g), x)
+        P = namespace(x).where(same[..., None, None], self.row(A.parameters, x), P)
+        return scaled.restored(P, self.embedding)
 
     def _lifted(self, A: BlockMatrix, spectra: list[Spectrum], g: list[Array], x: Array) -> Array:
         lifts = [spectrum.lift(part) for spectrum, part in zip(spectra, g, strict=True)]
@@ -165,19 +173,24 @@ class _ByArray(MapOfStructure):
 
     rule: ProxRule
 
+    @property
+    def is_complete(self) -> bool:
+        return True
+
     def prox(self, x: Array, t: Array) -> Array:
         if is_empty(self.embedding, x):
             return namespace(x).zeros_like(x)
         A = self.at(x)
         return self.row(A.pull_dense(self.rule.prox(A.dense(), t)), x)
 
-    def derivative(self, x: Array, t: Array) -> tuple[Derivative, Array]:
+    def linearized(self, x: Array, t: Array) -> tuple[Array, Derivative, Array]:
         if is_empty(self.embedding, x):
-            return ZeroDerivative(), namespace(x).zeros_like(x)
+            zeros = namespace(x).zeros_like(x)
+            return zeros, ZeroDerivative(), zeros
         A = self.at(x)
-        D, in_t = self.rule.derivative(A.dense(), t)
-        derivative = RowDerivative(A.parameters, _Pulled(D), self.embedding)
-        return derivative, self.row(A.pull_dense(in_t), x)
+        P, D, in_t = self.rule.linearized(A.dense(), t)
+        P, in_t = (self.row(A.pull_dense(y), x) for y in (P, in_t))
+        return P, RowDerivative(A.parameters, _Pulled(D), self.embedding), in_t
 
 
 class _Pulled(NamedTuple):
@@ -209,7 +222,7 @@ class FactoredMap(MapOfStructure):
         P, own = self.row((left, adjoint(right)), x), self.row(A.parameters, x)
         return scaled.restored(xp.where(same[..., None, None], own, P), self.embedding)
 
-    def derivative(self, x: Array, t: Array) -> Never:
+    def linearized(self, x: Array, t: Array) -> Never:
         raise not_unique("the proximal map or projection of a LowRank")
 
 

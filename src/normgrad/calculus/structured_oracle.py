@@ -79,7 +79,7 @@ class FactoredOracle(MapOfStructure):
         one = xp.ones_like(mu)
         return spectrum.u.scaled(mu)[..., : k - unused], spectrum.v.scaled(one)[..., : k - unused]
 
-    def derivative(self, x: Array, t: Array) -> Never:
+    def linearized(self, x: Array, t: Array) -> Never:
         raise not_unique("the linear minimiser as a LowRank")
 
 

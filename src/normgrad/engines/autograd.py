@@ -45,10 +45,33 @@ class _Point:
             self.value(x)
         return self._gradient_at[1]
 
-    def derivative(self, x: Array, *t: Array) -> Any:
+    def derivative(self, x: Array) -> Any:
         if self._derivative_at[0] is not x:
-            self._derivative_at = (x, NUMPY.derivative(self.rule, x, *t))
+            self._derivative_at = (x, NUMPY.derivative(self.rule, x))
         return self._derivative_at[1]
+
+
+class _MapPoint:
+    """The same for a map with a parameter; one factorization for all where that costs no more."""
+
+    def __init__(self, rule: ProxRule) -> None:
+        self.rule = rule
+        self._derivatives_at: Any = (None, None)
+
+    def image(self, x: Array, t: Array) -> Array:
+        if not self.rule.is_complete:
+            return NUMPY.prox(self.rule, x, t)
+        P, *derivatives = NUMPY.linearized(self.rule, x, t)
+        self._derivatives_at = (x, derivatives)
+        return P
+
+    def derivatives(self, x: Array, t: Array) -> Any:
+        if self._derivatives_at[0] is not x:
+            self._derivatives_at = (x, NUMPY.linearized(self.rule, x, t)[1:])
+        return self._derivatives_at[1]
+
+    def derivative(self, x: Array, t: Array) -> Any:
+        return self.derivatives(x, t)[0]
 
 
 @primitive
@@ -62,19 +85,18 @@ def _gradient(x: Array, point: _Point) -> Array:
 
 
 @primitive
-def _derivative(E: Array, point: _Point, x: Array, *t: Array) -> Array:
-    derivative = point.derivative(x, *t)
-    return NUMPY.apply(derivative[0] if t else derivative, E)
+def _derivative(E: Array, point: _Point | _MapPoint, x: Array, *t: Array) -> Array:
+    return NUMPY.apply(point.derivative(x, *t), E)
 
 
 @primitive
-def _prox(x: Array, t: Array, point: _Point) -> Array:
-    return NUMPY.prox(point.rule, x, t)
+def _prox(x: Array, t: Array, point: _MapPoint) -> Array:
+    return point.image(x, t)
 
 
 @primitive
-def _prox_step(x: Array, t: Array, point: _Point) -> Array:
-    return point.derivative(x, t)[1]
+def _prox_step(x: Array, t: Array, point: _MapPoint) -> Array:
+    return point.derivatives(x, t)[1]
 
 
 def _inner(a: Array, b: Array) -> Array:
@@ -95,7 +117,7 @@ def _each(a: Array) -> Array:
     return anp.reshape(a, (*anp.shape(a), 1, 1))
 
 
-def _transposed(g: Array, point: _Point, x: Array, *t: Array) -> Array:
+def _transposed(g: Array, point: _Point | _MapPoint, x: Array, *t: Array) -> Array:
     return anp.conj(_derivative(anp.conj(g), point, x, *t))
 
 
@@ -196,7 +218,7 @@ class AutogradEngine(Engine):
         return NUMPY.constant(f, *map(getval, arrays))
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
-        return _prox(x, t, _Point(rule))
+        return _prox(x, t, _MapPoint(rule))
 
 
 ENGINE = AutogradEngine()

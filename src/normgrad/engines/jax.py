@@ -225,9 +225,10 @@ def _prox(rule: ProxRule, traced: Any, x: Array, t: Array) -> Array:
 def _prox_jvp(rule: ProxRule, primals: Any, tangents: Any) -> Any:
     _, E, t_dot = tangents
     traced, x, t = primals
-    derivative, in_t = _run(rule.joined(traced), "derivative", _guard(x), _guard(t))
+    joined = rule.joined(traced)
+    P, derivative, in_t = _run(joined, "linearized", _guard(x), _guard(t))
     dP = _bind(derivative, E) + in_t * t_dot[..., None, None]
-    return _prox(rule, traced, x, t), dP
+    return P, dP
 
 
 @final

@@ -97,10 +97,10 @@ class NumpyEngine(Engine):
         with np.errstate(all="ignore"):
             return rule.derivative(*operands)
 
-    def linearized(self, rule: NormRule, x: Array) -> tuple[Array, Array, Derivative]:
-        """Return value, gradient and its derivative."""
+    def linearized(self, rule: Any, *operands: Array) -> Any:
+        """Return all that the rule has at `operands`, from one factorization."""
         with np.errstate(all="ignore"):
-            return rule.linearized(x)
+            return rule.linearized(*operands)
 
     def apply(self, derivative: Derivative, E: Array) -> Array:
         """Return the derivative in the direction E."""

@@ -123,7 +123,7 @@ class TorchEngine(Engine):
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         if _is_symbolic(x):
             return torch_compile.prox(rule, x, t)
-        return torch_prox.Prox.apply(x, t, rule)
+        return torch_prox.prox(rule, x, t)
 
 
 ENGINE = TorchEngine()

@@ -79,7 +79,7 @@ def _(x: Tensor, t: Tensor, rule: str) -> Tensor:
 
 @torch.library.custom_op("normgrad::prox_transpose", mutates_args=())
 def _prox_transpose(x: Tensor, t: Tensor, P_bar: Tensor, rule: str) -> tuple[Tensor, Tensor]:
-    derivative, in_t = _run(rule, "derivative", x, t)
+    _, derivative, in_t = _run(rule, "linearized", x, t)
     X_bar = in_full_precision(derivative, P_bar)
     return X_bar.contiguous(), real_inner(in_t, P_bar).contiguous()
 

@@ -64,7 +64,7 @@ def with_outer_tangents(f: Callable[..., Any], a: Any, *rest: Any) -> Any:
 class Memory:
     """The derivative at the point of one node of the graph: factorized once, at first use.
 
-    If `linearized`, the gradient comes from the same factorization.
+    If `linearized`, the gradient, or the image of a map, comes from the same factorization.
     """
 
     def __init__(self, rule: Any, gradient: Any = None, *, linearized: bool = False) -> None:
@@ -84,12 +84,20 @@ class Memory:
             return self.rule.value_and_gradient(x)
         return x.new_empty(()), self.gradient.clone()
 
+    def prox(self, x: Any, t: Any) -> Any:
+        """Return the image of a map."""
+        if not self.linearized:
+            return self.rule.prox(x, t)
+        P, *derivatives = self.rule.linearized(x, t)
+        self._key, self._kept = _identity([x, t]), derivatives
+        return P
+
     def derivative(self, *operands: Any) -> tuple[Derivative, Any]:
         """Return the derivative in the matrix, and that in t (None for a norm)."""
         key = _identity(operands)
         if key != self._key:
             if isinstance(self.rule, ProxRule):
-                self._kept = self.rule.derivative(*operands)
+                self._kept = self.rule.linearized(*operands)[1:]
             else:
                 self._kept = (self.rule.derivative(*operands), None)
             self._key = key

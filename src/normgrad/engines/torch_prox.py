@@ -3,8 +3,9 @@
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
-from normgrad.arithmetic import real_inner
+from normgrad.arithmetic import is_recorded, real_inner
 from normgrad.calculus import ProxRule
 from normgrad.engines.torch_derivative import (
     Memory,
@@ -15,22 +16,22 @@ from normgrad.engines.torch_derivative import (
     untraced,
     with_outer_tangents,
 )
+from normgrad.engines.torch_norm import only_reverse
 
-__all__ = ["Prox"]
+__all__ = ["prox"]
 
 
 @bound_once
-class Prox(torch.autograd.Function):
+class _Prox(torch.autograd.Function):
     """(x, t) -> prox, a lift: its derivative in x is self-adjoint, that in t a matrix."""
 
     @staticmethod
-    def forward(x: Any, t: Any, rule: ProxRule) -> Any:
-        return untraced(rule.prox, x, t)
+    def forward(x: Any, t: Any, memory: Memory) -> Any:
+        return untraced(memory.prox, x, t)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        x, t, rule = inputs
-        ctx.memory = Memory(rule)
+        x, t, ctx.memory = inputs
         ctx.save_for_backward(x, t)
         ctx.save_for_forward(x, t)
 
@@ -59,11 +60,12 @@ class Prox(torch.autograd.Function):
         return with_outer_tangents(total, _ProxStep.apply(ctx.memory, x, t))
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, x: Any, t: Any, rule: ProxRule) -> Any:
+    def vmap(info: Any, in_dims: Any, x: Any, t: Any, memory: Memory) -> Any:
         x, t = (
             mapped_first(y, dim, info.batch_size) for y, dim in zip((x, t), in_dims, strict=False)
         )
-        return Prox.apply(x, t, rule), 0
+        memory = Memory(memory.rule, linearized=memory.linearized)
+        return _Prox.apply(x, t, memory), 0
 
 
 @bound_once
@@ -81,3 +83,12 @@ class _ProxStep(NotDifferentiable):
             for y, dim in zip((x, t), in_dims[1:], strict=True)
         )
         return _ProxStep.apply(memory, x, t), 0
+
+
+def prox(rule: ProxRule, x: Any, t: Any) -> Any:
+    """Return the image of a map, and keep its derivatives where they cost no factorization more."""
+    differentiated = torch.is_grad_enabled() and (x.requires_grad or t.requires_grad)
+    if not differentiated and only_reverse() and not is_recorded(x):
+        return untraced(rule.prox, x, t)
+    wanted = differentiated or forward_ad._current_level >= 0
+    return _Prox.apply(x, t, Memory(rule, linearized=rule.is_complete and wanted))
