@@ -31,7 +31,7 @@ def test_follows_a_moving_matrix(library: str, shape: Any, is_complex: bool, rng
 
 
 def test_a_close_state_costs_one_step(rng: Any, monkeypatch: Any) -> None:
-    """Two products with three columns, and no run, if the tolerance allows; else a run."""
+    """Two products with a block, and no run, if the tolerance allows; else a run."""
     from normgrad.factorizations import tracking
 
     runs = []
@@ -54,6 +54,25 @@ def test_the_second_may_overtake_the_first() -> None:
     for t in np.linspace(0, 1, 11):
         value, _, state = normgrad.track(np.diag([3.0 - t, 2.0 + t, 1.0, 0.5]), state, tol=1e-2)
         assert float(value) == pytest.approx(max(3 - t, 2 + t), rel=1e-3)
+
+
+def test_descent_of_the_norm_itself(rng: Any) -> None:
+    """It moves the matrix along what is followed alone, so that others overtake unseen."""
+    W, state = rng.standard_normal((100, 80)), None
+    for _ in range(400):
+        value, G, state = normgrad.track(W, state, tol=1e-3)
+        assert float(value) == pytest.approx(np.linalg.norm(W, 2), rel=1e-5)
+        W = W - 0.01 * G
+
+
+def test_a_jump_of_what_is_orthogonal(with_singular_values: Any, rng: Any) -> None:
+    A = with_singular_values([3.0, 2.9, *np.linspace(2.8, 0.1, 28)], 50, 30)
+    state = normgrad.track(A)[2]
+    U, s, Vh = np.linalg.svd(A)
+    A = A + 7 * np.outer(U[:, 25], Vh[25])
+    for _ in range(3):  # after two calls at most
+        value, _, state = normgrad.track(A, state)
+    assert float(value) == pytest.approx(7 + s[25], rel=1e-13)
 
 
 def test_in_a_compiled_step(rng: Any) -> None:
@@ -96,7 +115,7 @@ def test_wrong_arguments() -> None:
 def test_a_state_of_another_kind_is_taken_for_what_it_is(rng: Any) -> None:
     """Another precision is converted; NaN is no help, and does no harm."""
     A = rng.standard_normal((6, 4))
-    for state in (normgrad.track(A)[2].astype(np.float32), np.full((4, 3), np.nan)):
+    for state in (normgrad.track(A)[2].astype(np.float32), np.full((4, 4), np.nan)):
         value, _, after = normgrad.track(A, state)
         assert float(value) == pytest.approx(np.linalg.norm(A, 2), rel=1e-13)
         assert after.dtype == A.dtype

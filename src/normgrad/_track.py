@@ -6,6 +6,7 @@ from normgrad._argument import Argument
 from normgrad.arithmetic import Array
 from normgrad.calculus import TrackedSpectral
 from normgrad.engines import engine_of
+from normgrad.factorizations import BLOCK
 
 __all__ = ["check_tolerance", "track"]
 
@@ -22,7 +23,7 @@ def track(
     ----------
     x : (m, n) array
         NumPy, PyTorch or JAX; float32, float64, or complex.
-    state : (min(m, n), 3) array, optional
+    state : (min(m, n), min(m, n, 8)) array, optional
         What the last call returned; None for the first.
     tol : float, optional
         The residual ``|A^H u - s v| / s`` that is allowed. The default is rounding level,
@@ -48,8 +49,15 @@ def track(
     -----
     All three are plain numbers, not differentiable by an engine.
 
-    Cost: two products with three columns if x moved by less than `tol` allows; else
+    Cost: two products with eight columns if x moved by less than `tol` allows; else
     Lanczos' method goes on from there, products with A and its adjoint of three vectors.
+
+    Seven columns are near the leading singular vectors, and the last looks for others: whenever
+    it has settled, a random one takes its place. So what overtakes the norm from a direction
+    orthogonal to all of them, by moves along singular vectors alone as those of gradient descent on
+    the norm itself, is seen some steps later, and until then the value is that of a smaller
+    singular value. A move that is generic, as one by data is, shows it at once.
+    `spectral_norm` never misses it.
 
     Examples
     --------
@@ -90,9 +98,9 @@ def _state_of(argument: Argument, state: Any) -> Array:
             "pass both of one library"
         )
     columns = Argument(state, (-2, -1), engine).x
-    if tuple(columns.shape) != (min(shape), min(*shape, 3)):
+    if tuple(columns.shape) != (min(shape), min(*shape, BLOCK)):
         raise ValueError(
             f"state of shape {tuple(columns.shape)} does not belong to a matrix of shape {shape}: "
-            f"it would be {(min(shape), min(*shape, 3))}. Pass None for a matrix of a new shape"
+            f"it would be {(min(shape), min(*shape, BLOCK))}. Pass None for a matrix of a new shape"
         )
     return engine.astype(columns, argument.x.dtype)

@@ -54,7 +54,7 @@ def test_a_training_loop_keeps_the_bound(rng: Any) -> None:
         return W - 0.5 * g, after, W_bar
 
     W = jnp.asarray(rng.standard_normal((6, 5)))
-    state = jnp.zeros((5, 3))  # (that of no vectors)
+    state = jnp.zeros((5, 5))  # (that of no vectors)
     for _ in range(10):
         W, state, W_bar = step(W, state)
         assert float(np.linalg.norm(W_bar, 2)) == pytest.approx(1, rel=1e-3)

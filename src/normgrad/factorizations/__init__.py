@@ -22,9 +22,10 @@ from normgrad.factorizations.choose import (
 )
 from normgrad.factorizations.products import leading_triplets
 from normgrad.factorizations.svd import thin_svd
-from normgrad.factorizations.tracking import Tracked, tracked
+from normgrad.factorizations.tracking import BLOCK, Tracked, tracked
 
 __all__ = [
+    "BLOCK",
     "TABLE",
     "Account",
     "Columns",

@@ -19,9 +19,11 @@ from normgrad.factorizations.choose import decompose
 from normgrad.factorizations.eigenvectors import FOUND, largest_eigenvectors
 from normgrad.factorizations.lanczos import normal_equations, rayleigh_ritz
 
-__all__ = ["Tracked", "tracked"]
+__all__ = ["BLOCK", "Tracked", "tracked"]
 
-_BLOCK = 3
+BLOCK = 8
+"""So many columns are kept."""
+_SETTLED = 1 / 32
 
 
 class Tracked(NamedTuple):
@@ -40,32 +42,38 @@ def tracked(A: Array, columns: Array | None, demand: Demand, tol: float) -> Trac
 
         A V = U S X^H,    v = V x_1,    the residual |A^H u_1 - s_1 v|,
 
-    two products with a block of three: should the second vector overtake the first, it is
-    noticed. If the residual is too large, Lanczos' method goes on from them; if that does not
-    converge either, the usual factorization starts afresh.
+    two products with a block: should another of its vectors overtake the first, it is noticed. The
+    block then makes a power step, ``A^H U``. Once its last vector has settled, a random one takes
+    its place: columns that were singular vectors of A, and stay so while A moves along them, would
+    never see what overtakes them from outside. If the residual is too large, Lanczos' method goes
+    on from the first two and the last; if that does not converge either, the usual factorization
+    starts afresh.
     """
     xp = namespace(A)
     if A.shape[0] < A.shape[1]:
         back = tracked(adjoint(A), columns, demand, tol)
         return back._replace(u=back.v, v=back.u)
-    fresh, _ = xp.linalg.qr(gaussian((A.shape[1], min(A.shape[1], _BLOCK)), A))
+    random = gaussian((A.shape[1], min(A.shape[1], BLOCK)), A)
     if columns is None:
-        columns = fresh
+        columns = xp.linalg.qr(random)[0]
     else:  # unless it is no help
         helps = xp.all(xp.isfinite(columns)) & xp.all(column_norms(columns) > 0)
-        columns = xp.where(helps, columns, fresh)
+        columns = when(helps, lambda own: own, lambda _: xp.linalg.qr(random)[0], columns)
     U, s, V, Z = rayleigh_ritz(A, columns)
-    z, columns = Z[:, 0], xp.linalg.qr(Z)[0]
-    residual = vector_norm(z - s[0] * V[:, 0])
+    first, last = (vector_norm(Z[:, i] - s[i] * V[:, i]) for i in (0, -1))
+    z, settled = Z[:, 0], last <= _SETTLED * s[-1]
+    columns = when(settled, lambda Z: _with_last(Z, random), lambda Z: Z, Z)
+    columns = xp.linalg.qr(columns)[0]
 
     def far(start: Tracked) -> Tracked:
-        found = largest_eigenvectors(normal_equations(A, start.columns.mT, tol), 1)
+        rows = xp.concat([start.columns[:, :2], start.columns[:, 2:][:, -1:]], axis=1).mT
+        found = largest_eigenvectors(normal_equations(A, rows, tol), 1)
         afresh = functools.partial(_afresh, A, demand)
         there = functools.partial(_of_vector, A, found.rows[0])
         return when(found.status == FOUND, there, afresh, start)
 
     start = _of_left_vector(U[:, 0], z, columns)
-    return when(residual <= tol * s[0], lambda t: t, far, start)
+    return when(first <= tol * s[0], lambda t: t, far, start)
 
 
 def _of_left_vector(u: Array, z: Array, columns: Array) -> Tracked:
@@ -85,6 +93,11 @@ def _with(v: Array, t: Tracked) -> Tracked:
     xp = namespace(v)
     columns = xp.concat([v[:, None], t.columns[:, 1:]], axis=1)
     return t._replace(columns=xp.linalg.qr(columns)[0])
+
+
+def _with_last(Z: Array, other: Array) -> Array:
+    """Return the columns Z, but the last of `other`."""
+    return namespace(Z).concat([Z[:, :-1], other[:, -1:]], axis=1)
 
 
 def _afresh(A: Array, demand: Demand, before: Tracked) -> Tracked:

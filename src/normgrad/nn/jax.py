@@ -43,7 +43,7 @@ def spectral_normalise(
     w_bar : (m, n) array
         Differentiable to second order, through the norm. Zero stays zero, with the derivative
         of ``bound w``; at the kink of "cap" the derivative is the identity.
-    state : (min(m, n), min(m, n, 3)) array
+    state : (min(m, n), min(m, n, 8)) array
         A constant to differentiation.
 
     Notes
