@@ -115,3 +115,31 @@ def test_the_derivative_takes_no_factorization_more(
     else:
         autograd.grad(f)(A)
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, normgrad.KyFan(2), normgrad.Schatten(3)], ids=str)
+@pytest.mark.parametrize("s", [[3.0, 2.0, 1.0], [3.0, 1.0, 1.0], [2.0, 2.0, 2.0], [1.0, 0.0, 0.0]])
+def test_it_starts_along_the_subgradient_of_least_norm(
+    ord: Any, s: Any, with_singular_values: Any
+) -> None:
+    A = with_singular_values(s, 4, 3)
+    for norm in (ord, normgrad.Squared(ord)):
+        f = lambda t: normgrad.prox(torch.from_numpy(A), t, norm)  # noqa: B023, E731
+        dP = torch.func.jacfwd(f)(torch.tensor(0.0).double())
+        np.testing.assert_allclose(dP.numpy(), -normgrad.grad(A, norm), atol=1e-13)
+        blocks = normgrad.BlockDiagonal([torch.from_numpy(A[:2, :2]), torch.eye(1).double()])
+        for block, G in zip(
+            torch.func.jacfwd(lambda t: normgrad.prox(blocks, t, norm).blocks())(  # noqa: B023
+                torch.tensor(0.0).double()
+            ),
+            normgrad.grad(blocks, norm).blocks(),
+            strict=True,
+        ):
+            np.testing.assert_allclose(block, -G, atol=1e-13)
+
+
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1, normgrad.KyFan(2), normgrad.Schatten(3)])
+def test_the_ball_of_radius_0_is_a_point(ord: Any, rng: Any) -> None:
+    for A in (rng.standard_normal((3, 2)), np.diag([3.0, 1.0]), np.eye(2)):
+        J = torch.func.jacrev(lambda x: normgrad.project(x, 0.0, ord))(torch.from_numpy(A))
+        np.testing.assert_array_equal(J.numpy(), 0)

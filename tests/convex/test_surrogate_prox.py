@@ -170,3 +170,27 @@ def test_a_square_by_its_norm(ord: Any, step: float, rng: Any) -> None:
 def test_a_square_has_no_ball() -> None:
     with pytest.raises(NotImplementedError, match="Squared of these"):
         normgrad.project(np.eye(2), 1.0, normgrad.Squared("nuc"))
+
+
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1, normgrad.Schatten(1.5)], ids=str)
+def test_optimality_of_squares_of_many_matrices(ord: Any, rng: Any) -> None:
+    _check_optimality(rng.standard_normal((300, 3, 4)), ord)
+
+
+@pytest.mark.parametrize("n", [2, 3, 5])
+def test_optimality_of_squares_of_ky_fan_norms(n: int, rng: Any) -> None:
+    A = rng.standard_normal((200, n, n))
+    A[:100] *= np.eye(n)
+    for k in range(1, n + 1):
+        _check_optimality(A, normgrad.KyFan(k))
+
+
+def _check_optimality(A: Any, ord: Any) -> None:
+    """``G = (A - P) / (2 t ||P||)`` is a subgradient of the norm at P."""
+    for step in (1e-2, 0.1, 1.0, 10.0, 100.0):
+        P = normgrad.prox(A, step, normgrad.Squared(ord))
+        size = normgrad.matrix_norm(P, ord)
+        assert np.all(size > 0)
+        G = (A - P) / (2 * step * size[:, None, None])
+        np.testing.assert_allclose(np.sum(G * P, axis=(-2, -1)), size, rtol=1e-10)
+        assert np.max(normgrad.dual_norm(G, ord)) <= 1 + 1e-10

@@ -73,3 +73,14 @@ def test_mixed_arguments(rng: Any) -> None:
     with pytest.raises(normgrad.OrderError):
         autograd.grad(lambda A: anp.sum(normgrad.hvp(A, E, "nuc")))(A)
     check_grads(lambda t: normgrad.prox(A, t, "nuc"), modes=["fwd", "rev"], order=1)(0.5)
+
+
+def test_integers_have_derivatives_that_are_not(rng: Any) -> None:
+    x, E = np.array([[3, 0], [4, 5]]), rng.standard_normal((2, 2))
+    for ord in ("fro", "nuc", 1):
+        f = lambda x: normgrad.matrix_norm(x, ord)  # noqa: B023, E731
+        np.testing.assert_allclose(autograd.grad(f)(x), normgrad.grad(x, ord))
+    product = autograd.hessian_vector_product(normgrad.nuclear_norm)(x, E)
+    np.testing.assert_allclose(product, normgrad.hvp(x, E, "nuc"))
+    f = lambda x: (normgrad.prox(x, 0.5, "nuc") ** 2).sum()  # noqa: E731
+    np.testing.assert_allclose(autograd.grad(f)(x), autograd.grad(f)(1.0 * x))

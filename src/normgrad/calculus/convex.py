@@ -44,6 +44,10 @@ class MapBySingularValues(BySingularValues, ProxRule):
     def map(self, s: Array, t: Array) -> tuple[Proximal, Array]:
         """Return the map of singular values, and where it is the identity, (...)."""
 
+    def in_step(self, step: Array, t: Array, s: Array, tie: float) -> Array:
+        """Return the derivative in t, which is `step` where t is not 0."""
+        return step
+
     def prox(self, A: Array, t: Array) -> Array:
         if is_empty(A):
             return namespace(A).zeros_like(A)
@@ -68,6 +72,7 @@ class MapBySingularValues(BySingularValues, ProxRule):
         def everything(at: Seen) -> tuple[Array, LiftDerivative, Array]:
             spectrum = at.spectrum
             (curvature, step), same = self.map(spectrum.s, t)
+            step = self.in_step(step, t, at.s, at.tie)
             P, in_t = (lift(spectrum, g, lambda: curvature) for g in (curvature.g, step))
             P = _but_where(same, A if degree is None else scaled.matrix, P)
             return P, LiftDerivative.at(spectrum, spectrum.s, curvature), in_t
@@ -86,6 +91,10 @@ class ProxBySingularValues(MapBySingularValues):
     def map(self, s: Array, t: Array) -> tuple[Proximal, Array]:
         return self.norm.proximal(s, t), t == 0
 
+    def in_step(self, step: Array, t: Array, s: Array, tie: float) -> Array:
+        # (s - prox) / t tends to the subgradient of least norm
+        return namespace(s).where((t == 0)[..., None], -self.norm.slope(s, tie), step)
+
 
 @final
 @dataclass(frozen=True)
@@ -94,7 +103,7 @@ class ProjectionBySingularValues(MapBySingularValues):
 
     def map(self, s: Array, t: Array) -> tuple[Proximal, Array]:
         outside = self.norm.value(s) > t
-        projection = self.norm.projection(s, t).outside(outside, s)
+        projection = self.norm.projection(s, t).outside(outside, s).within(t)
         g = projection.curvature.g
         # no farther out than the radius, by rounding
         g = _within(self.norm.value(g), t)[..., None] * g

@@ -26,6 +26,7 @@ from normgrad.calculus.structures.base import Parts, State, tolerances_at
 from normgrad.calculus.structures.blocks import BlockState, Merged, factorized
 from normgrad.calculus.structures.entire import Entire
 from normgrad.calculus.structures.factors import spectrum_of
+from normgrad.calculus.tolerances import snap_to_zero
 from normgrad.factorizations import Spectrum
 from normgrad.matrices import (
     BlockDiagonal,
@@ -150,6 +151,8 @@ class _ByBlocks(MapOfStructure):
         A = cast(BlockMatrix, scaled.matrix(self.embedding))
         mapped = spectra, merged, s, ((curvature, step), _) = self._mapped(A, t)
         state = BlockState.at(spectra, merged, s, curvature)
+        tol = tolerances_at(self.rule.norm, A)
+        step = self.rule.in_step(step, t, snap_to_zero(s, tol.rank), tol.tie)
         in_t = scaled.marked(self._lifted(A, spectra, merged.split(step), x))
         row = RowDerivative(A.parameters, state, self.embedding)
         derivative = SpectralDerivative(row, scaled.rows[0].without_matrix(), 0)

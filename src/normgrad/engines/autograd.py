@@ -109,7 +109,12 @@ def _cast(x: Array, dtype: Any) -> Array:
     return NUMPY.astype(x, dtype)
 
 
-defvjp(_cast, lambda ans, x, dtype: lambda g: _cast(g, x.dtype), argnums=(0,))
+def _as_cotangent(g: Array, x: Array) -> Array:
+    """Return g in the precision of x; that of integers is not theirs."""
+    return _cast(g, x.dtype) if anp.issubdtype(x.dtype, anp.inexact) else g
+
+
+defvjp(_cast, lambda ans, x, dtype: lambda g: _as_cotangent(g, x), argnums=(0,))
 defjvp(_cast, lambda g, ans, x, dtype: _cast(g, dtype), argnums=(0,))
 
 

@@ -76,11 +76,15 @@ class Proximal(NamedTuple):
     def outside(self, condition: Array, s: Array) -> "Proximal":
         """Return this projection where the condition, (...), holds, and else the identity."""
         moved = namespace(s).where(condition[..., None], self.step, 0.0)
-        return Proximal(self._unless(condition, s), moved)
+        return Proximal(self._where(condition, s, 1.0), moved)
 
     def after(self, step: Array, s: Array) -> "Proximal":
         """Return this proximal map for a positive step, and for the step 0 the identity."""
-        return Proximal(self._unless(step > 0, s), self.step)
+        return Proximal(self._where(step > 0, s, 1.0), self.step)
+
+    def within(self, radius: Array) -> "Proximal":
+        """Return this projection, and for the radius 0 the map to 0."""
+        return Proximal(self._where(radius != 0, 0.0, 0.0), self.step)
 
     def unless(self, condition: Array, other: "Proximal") -> "Proximal":
         """Return the other map where the condition, (...), holds."""
@@ -103,14 +107,15 @@ class Proximal(NamedTuple):
         )
         return Proximal(curvature, xp.where(there, other.step, self.step))
 
-    def _unless(self, condition: Array, s: Array) -> Curvature:
-        xp = namespace(s)
+    def _where(self, condition: Array, otherwise: Array | float, multiple: float) -> Curvature:
+        """Return the curvature of this map, or of a multiple of the identity."""
+        xp = namespace(self.step)
         there = condition[..., None]
         g, slope, differences, w, weight = self.curvature
         return Curvature(
-            xp.where(there, g, s),
-            xp.where(there, slope, 1.0),
-            lambda x, g: xp.where(each(condition, x)[..., None], differences(x, g), 1.0),
+            xp.where(there, g, otherwise),
+            xp.where(there, slope, multiple),
+            lambda x, g: xp.where(each(condition, x)[..., None], differences(x, g), multiple),
             xp.where(there[..., None], w, 0.0),
             xp.where(there, weight, 0.0),
         )

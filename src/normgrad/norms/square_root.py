@@ -71,7 +71,9 @@ def square_root(
         tau = 2 * t * v
         whole, z, minus_w = proximal(tau)
         each = tau[..., None, None]
+        # (the map starts to move by the subgradient of least norm)
         mu = xp.where(each > 0, (s - z) / xp.where(each > 0, each, 1.0), slope)
+        minus_w = xp.where(each > 0, minus_w, -slope)
         return whole, norm(z), 1 - 2 * t * real_inner(mu, minus_w)
 
     def step(state: Any) -> Any:
@@ -79,8 +81,9 @@ def square_root(
         _, size, steepness = at(v)
         low, high = xp.where(size >= v, v, low), xp.where(size >= v, high, v)
         better = v + (size - v) / steepness
-        better = xp.where((better >= low) & (better <= high), better, (low + high) / 2)
         moved = xp.abs(better - v) > few * better
+        # (not the lower end, which has been seen: there and back again)
+        better = xp.where((better > low) & (better <= high), better, (low + high) / 2)
         return xp.where(moved, better, v), low, high, xp.any(moved), count + 1
 
     high = norm(s)
