@@ -1,6 +1,7 @@
 """A weight brought to a spectral norm, in any library."""
 
 import math
+from numbers import Real
 from typing import Any, Literal
 
 from normgrad.arithmetic import Array, namespace
@@ -12,9 +13,9 @@ Mode = Literal["normalise", "cap"]
 
 def check_scaling(bound: Any, mode: Any) -> None:
     """Raise ValueError or TypeError if these say nothing about a norm."""
-    if isinstance(bound, bool) or not isinstance(bound, (int, float)):
+    if isinstance(bound, bool) or not isinstance(bound, Real):
         raise TypeError(f"bound must be a positive number; got {type(bound).__name__} {bound!r}")
-    if not 0 < bound < math.inf:
+    if not 0 < float(bound) < math.inf:
         raise ValueError(f"bound must be a positive, finite number; got {bound!r}")
     if mode not in ("normalise", "cap"):
         raise ValueError(
