@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.experimental.sparse import BCOO
 
 import normgrad
 from normgrad.nn.jax import lipschitz_bound, penalty, spectral_normalise
@@ -113,6 +114,49 @@ def test_lipschitz_bound(rng: Any) -> None:
     assert float(jnp.sum(G * A)) == pytest.approx(expected, rel=1e-12)
     with pytest.raises(ValueError, match=r"batch of shape \(3,\)"):
         lipschitz_bound([jnp.ones((3, 2, 2))])
+
+
+def test_matrices_that_are_trees(rng: Any) -> None:
+    """Each is one matrix, not those of which it is made."""
+    A, B, d, k = (rng.standard_normal(shape) for shape in ((4, 3), (3, 4), 5, (2, 1, 3, 3)))
+    S = A * (A > 0)
+    params: Any = {
+        "pair": [normgrad.LowRank(jnp.asarray(A), jnp.asarray(B)), normgrad.Kronecker(A, B)],
+        "diagonal": normgrad.Diagonal(jnp.asarray(d)),
+        "convolution": normgrad.Convolution2d(jnp.asarray(k), (4, 4)),
+        "sparse": BCOO.fromdense(jnp.asarray(S)),
+        "bias": jnp.ones(3),
+    }
+    K = np.asarray(params["convolution"].dense())
+    norms = {
+        "['pair'][0]": np.linalg.norm(A @ B, "nuc"),
+        "['pair'][1]": np.linalg.norm(np.kron(A, B), "nuc"),
+        "['diagonal']": np.abs(d).sum(),
+        "['convolution']": np.linalg.norm(K, "nuc"),
+        "['sparse']": np.linalg.norm(S, "nuc"),
+    }
+    value, G = jax.jit(jax.value_and_grad(penalty, allow_int=True))(params)
+    assert float(value) == pytest.approx(sum(norms.values()), rel=1e-12)
+    np.testing.assert_allclose(G["diagonal"].diagonal, np.sign(d), atol=1e-12)
+    stored = normgrad.grad(S, "nuc")[tuple(params["sparse"].indices.T)]
+    np.testing.assert_allclose(G["sparse"].data, stored, atol=1e-12)
+    for name, norm in norms.items():
+        alone = penalty(params, "nuc", lambda path, matrix, name=name: path == name)
+        assert float(alone) == pytest.approx(norm, rel=1e-12)
+    with pytest.raises(ValueError, match=r"params\[0\] has shape \(2, 3, 3\)"):
+        penalty([normgrad.Diagonal(jnp.ones((2, 3)))])
+
+
+@pytest.mark.parametrize("dtype", [jnp.float16, jnp.bfloat16])
+def test_half_precision_is_computed_in_single(dtype: Any) -> None:
+    W = jnp.asarray(np.diag([300.0, 1, 1]), dtype)
+    D, S = normgrad.Diagonal(jnp.diagonal(W)), BCOO.fromdense(W)
+    exact = float(W[0, 0])
+    for A in (W, np.asarray(W), D, S):
+        assert float(lipschitz_bound([A, A])) == pytest.approx(exact**2, rel=1e-6)
+        total = penalty([A] * 300, 2)
+        assert float(total) == pytest.approx(300 * exact, rel=1e-6)
+    assert jax.grad(lambda W: lipschitz_bound([W, W]))(W).dtype == dtype
 
 
 def test_wrong_use() -> None:

@@ -8,8 +8,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.sparse import JAXSparse
 
 import normgrad
+from normgrad.matrices import as_matrix
 from normgrad.nn.scaling import Mode, check_scaling, scaled
 
 __all__ = ["lipschitz_bound", "penalty", "spectral_normalise"]
@@ -68,7 +70,7 @@ def spectral_normalise(
             f"expected a floating matrix; got dtype {w.dtype}, to which quotients by the norm "
             "would be rounded. Convert it: jnp.asarray(w, dtype=float)"
         )
-    W = w.astype(jnp.float32) if w.dtype in (jnp.float16, jnp.bfloat16) else w
+    W = _computed(w)
     if state is not None:
         state = jax.lax.stop_gradient(state)
     value, G, state = normgrad.track(jax.lax.stop_gradient(W), state, tol=tol)
@@ -99,6 +101,15 @@ def _gradient_jvp(primals: Any, tangents: Any) -> tuple[jax.Array, jax.Array]:
     return _gradient(*primals), normgrad.hvp(primals[0], tangents[0], 2)
 
 
+def _computed(x: Any) -> Any:
+    """Return an array or matrix in the precision in which its norm is computed."""
+    A = as_matrix(x)
+    if A is not None:
+        return A.replace(tuple(map(_computed, A.parameters)))
+    x = jnp.asarray(x)
+    return x.astype(jnp.float32) if x.dtype in (jnp.float16, jnp.bfloat16) else x
+
+
 def _refuse_mapping(x: Any, usage: str) -> None:
     """Raise TypeError for parameters as a whole."""
     if isinstance(x, Mapping):
@@ -115,8 +126,9 @@ def penalty(
     Parameters
     ----------
     params : pytree
-        Of arrays; leaves that are no floating arrays, as the functions in an equinox module, do
-        not count.
+        Of arrays, sparse ones too, and matrix types, as `normgrad.LowRank`, each of which is one
+        matrix; leaves that are no floating arrays, as the functions in an equinox module, do not
+        count.
     ord : as for `normgrad.matrix_norm`
     predicate : callable, optional
         ``predicate(path, array)`` says whether an array with two or more axes counts, by
@@ -126,7 +138,7 @@ def penalty(
     Returns
     -------
     () array
-        Differentiable as norms are.
+        Differentiable as norms are. float16 and bfloat16 are computed, and added, in float32.
 
     Raises
     ------
@@ -146,8 +158,10 @@ def penalty(
     3.0
     """
     total = jnp.zeros(())
-    for path, leaf in jax.tree_util.tree_flatten_with_path(params)[0]:
-        if getattr(leaf, "ndim", 0) < 2 or not jnp.issubdtype(leaf.dtype, jnp.inexact):
+    for path, leaf in jax.tree_util.tree_flatten_with_path(params, is_leaf=_is_matrix)[0]:
+        if not _is_matrix(leaf) and (
+            getattr(leaf, "ndim", 0) < 2 or not jnp.issubdtype(leaf.dtype, jnp.inexact)
+        ):
             continue
         name = jax.tree_util.keystr(path)
         if predicate is None and leaf.ndim > 2:
@@ -157,8 +171,13 @@ def penalty(
                 "for a batch of matrices in the last two axes"
             )
         if predicate is None or predicate(name, leaf):
-            total = total + jnp.sum(normgrad.matrix_norm(jnp.asarray(leaf), ord))
+            total = total + jnp.sum(normgrad.matrix_norm(_computed(leaf), ord))
     return total
+
+
+def _is_matrix(x: Any) -> bool:
+    """Whether a part of a pytree is one matrix, though it may be a tree itself."""
+    return isinstance(x, (normgrad.Matrix, JAXSparse))
 
 
 def lipschitz_bound(matrices: Iterable[Any], factor: float = 1.0) -> jax.Array:
@@ -175,7 +194,7 @@ def lipschitz_bound(matrices: Iterable[Any], factor: float = 1.0) -> jax.Array:
     Returns
     -------
     () array
-        Differentiable as norms are.
+        Differentiable as norms are. float16 and bfloat16 are computed in float32.
 
     Notes
     -----
@@ -200,7 +219,7 @@ def lipschitz_bound(matrices: Iterable[Any], factor: float = 1.0) -> jax.Array:
         raise ValueError(f"factor is a Lipschitz constant, not negative; got {factor!r}")
     total = jnp.asarray(float(factor))
     for A in matrices:
-        norm = normgrad.spectral_norm(A)
+        norm = normgrad.spectral_norm(_computed(A))
         if norm.ndim:
             raise ValueError(
                 f"each layer is one matrix; got a batch of shape {tuple(norm.shape)}. Give its "
