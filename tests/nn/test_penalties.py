@@ -70,6 +70,33 @@ def test_shared_and_parametrized_weights(penalty: Any, ord: Any) -> None:
     assert penalty(nn.Linear(2, 2).requires_grad_(False)).item() > 0
 
 
+def test_a_stored_weight_counts_once() -> None:
+    """Also where each of the layers that share it parametrizes it."""
+    f = frequently(lambda: nn.Linear(3, 3), lambda: nn.Linear(3, 3), lambda: nn.Linear(3, 3))
+    f[1].weight = f[0].weight
+    for layer in f:
+        spectral_norm(layer)
+    assert spectral_penalty(f).item() == pytest.approx(2, rel=1e-12)
+    assert spectral_penalty(f, skip=["0"]).item() == pytest.approx(2, rel=1e-12)
+    assert spectral_penalty(f, skip=["0", "1"]).item() == pytest.approx(1, rel=1e-12)
+
+
+def test_names_of_what_is_stored_are_no_names_of_weights() -> None:
+    """They would leave out nothing."""
+    f = nn.Sequential(spectral_norm(nn.Linear(3, 3)))
+    weight = "0.parametrizations.weight"
+    for name in ("", "0.parametrizations", weight, f"{weight}.0", f"{weight}.original"):
+        with pytest.raises(ValueError, match=rf"\['{name}'\]; its parameters.*'0\.weight'"):
+            nuclear_penalty(f, skip=[name])
+
+
+def test_weights_without_a_shape() -> None:
+    f = nn.Sequential(nn.Linear(3, 2), nn.LazyLinear(4))
+    with pytest.raises(ValueError, match=r"'1\.weight' does not know its shape yet; pass an input"):
+        nuclear_penalty(f)
+    assert nuclear_penalty(f, skip=["1"]).item() == nuclear_penalty(f[0]).item()
+
+
 def test_transposed_kernels_have_their_outputs_as_rows() -> None:
     layer = nn.ConvTranspose2d(2, 3, 2)
     expected = norm(layer.weight.detach().movedim(1, 0).flatten(1), "nuc")
@@ -93,6 +120,8 @@ def test_half_precision() -> None:
         (nn.Linear(2, 3), {"skip": ["wieght"]}, ValueError, r"of these names: \['wieght'\]"),
         (nn.Linear(2, 3), {"skip": "weight"}, TypeError, "list of names"),
         (nn.Linear(2, 3), {"grid": {"w": 3}}, ValueError, r"\['w'\]"),
+        (None, {}, TypeError, "expected a torch.nn.Module.*got a NoneType"),
+        (torch.eye(2), {}, TypeError, "got a Tensor.*matrix_norm"),
     ],
 )
 def test_nothing_is_skipped_silently(

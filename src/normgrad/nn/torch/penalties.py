@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 import normgrad
+from normgrad.nn.torch.checks import check_initialized, check_module
 from normgrad.nn.torch.convolutions import CONVOLUTIONS, TRANSPOSED, Geometry
 from normgrad.nn.torch.parametrization import computed
 
@@ -41,13 +42,15 @@ def nuclear_penalty(module: nn.Module, *, grid: Any = None, skip: Iterable[str] 
         For a parameter with two or more axes in a layer of another type, by its name: what matrix
         it stands for is not known, and nothing is skipped silently.
     ValueError
-        For a convolution without `grid`, or a name in `skip` or `grid` that there is not.
+        For a convolution without `grid`, a name in `skip` or `grid` that there is not, or a
+        parameter without a shape yet.
 
     Notes
     -----
     Parameters with fewer than two axes, biases and gains, are no matrices and do not count. A
-    weight that several layers share counts once. A weight with a parametrization counts as
-    what it is, not as what is stored.
+    weight that several layers share counts once, as the first of them has it. A weight with a
+    parametrization counts, and goes by its name, as what it is, not as what is stored; it is
+    shared if what is stored is.
 
     Cost: a factorization for each weight; of a convolution, see `normgrad.Convolution2d`. A
     convolution with stride, dilation, groups or other padding forms its array, for
@@ -98,14 +101,18 @@ def spectral_penalty(module: nn.Module, *, grid: Any = None, skip: Iterable[str]
 
 
 def _penalty(module: nn.Module, ord: Any, grid: Any, skip: Iterable[str]) -> Tensor:
+    check_module(module)
     if isinstance(skip, str):
         raise TypeError(f"skip takes a list of names; got the string {skip!r}, write [{skip!r}]")
     skip = set(skip)
     grids = dict(grid) if isinstance(grid, Mapping) else None
     tensors = set(_tensors(module))
-    unknown = sorted(skip - tensors - {name for name, _ in module.named_modules()})
+    unknown = sorted(skip - tensors - {path for path, _ in _layers(module) if path})
     if unknown:
-        raise ValueError(f"the module has no parameters or modules of these names: {unknown}")
+        raise ValueError(
+            f"the module has no parameters or modules of these names: {unknown}; its parameters "
+            f"(one that is shared has its first name): {sorted(tensors)}"
+        )
     unknown = sorted(set(grids or ()) - tensors)
     if unknown:
         raise ValueError(
@@ -123,15 +130,18 @@ def _penalty(module: nn.Module, ord: Any, grid: Any, skip: Iterable[str]) -> Ten
 
 def _weights(module: nn.Module, skip: set[str]) -> Iterator[tuple[str, nn.Module, Tensor]]:
     """Yield the name, the layer and the tensor of all weights that count."""
-    counted = set()
+    counted: set[tuple[int, ...]] = set()
     for name, (layer, attribute) in _tensors(module).items():
         if any(f"{name}.".startswith(f"{left_out}.") for left_out in skip):
             continue
-        source = layer._parameters.get(attribute)
+        stored = _stored(layer, attribute)
+        for parameter in stored:
+            check_initialized(name, parameter)
         tensor = getattr(layer, attribute)
-        if tensor.ndim < 2 or (source is not None and id(source) in counted):
+        key = tuple(map(id, stored))
+        if tensor.ndim < 2 or key in counted:
             continue
-        counted.add(id(source))
+        counted.add(key)
         if attribute != "weight" or not isinstance(layer, (nn.Linear, nn.Embedding, *CONVOLUTIONS)):
             kind = parametrize.type_before_parametrizations(layer)
             raise TypeError(
@@ -145,17 +155,31 @@ def _weights(module: nn.Module, skip: set[str]) -> Iterator[tuple[str, nn.Module
 def _tensors(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     """Return layer and attribute of all parameters, and of what parametrizations give."""
     found: dict[str, tuple[nn.Module, str]] = {}
+    for path, layer in _layers(module):
+        names = [name for name, p in layer._parameters.items() if p is not None]
+        if parametrize.is_parametrized(layer):
+            names += list(layer.parametrizations)
+        found.update({f"{path}.{name}" if path else name: (layer, name) for name in names})
+    return found
+
+
+def _layers(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Yield the path and the layer for all but what belongs to parametrizations."""
     inside: list[str] = []
     for path, layer in module.named_modules():
         if any(f"{path}.".startswith(prefix) for prefix in inside):
             continue
-        prefix = f"{path}." if path else ""
-        names = [name for name, p in layer._parameters.items() if p is not None]
         if parametrize.is_parametrized(layer):
-            names += list(layer.parametrizations)
-            inside.append(f"{prefix}parametrizations.")
-        found.update({prefix + name: (layer, name) for name in names})
-    return found
+            inside.append(f"{path}.parametrizations." if path else "parametrizations.")
+        yield path, layer
+
+
+def _stored(layer: Any, attribute: str) -> list[Tensor]:
+    """Return the tensors of which a weight is made: itself, or what its parametrization has."""
+    if not parametrize.is_parametrized(layer, attribute):
+        return [layer._parameters[attribute]]
+    originals = layer.parametrizations[attribute]
+    return [*originals.parameters(recurse=False), *originals.buffers(recurse=False)]
 
 
 def _matrix(name: str, layer: nn.Module, weight: Tensor, ord: Any, grid: Any) -> Any:
