@@ -66,7 +66,8 @@ def test_no_jacobian_has_a_larger_norm(makes: Any, shape: tuple[int, ...]) -> No
     [(nn.GELU(), None), (nn.GELU("tanh"), None), (nn.SiLU(), None), (nn.Mish(), None),
      (nn.Sigmoid(), None), (nn.Tanh(), None), (nn.LeakyReLU(0.1), None), (nn.ReLU6(), None),
      (nn.LeakyReLU(-3.0), 3.0), (nn.Softsign(), None), (nn.Softshrink(), None),
-     (nn.LogSigmoid(), None), (nn.Hardtanh(), None), (nn.Softplus(2.0), None)],
+     (nn.LogSigmoid(), None), (nn.Hardtanh(), None), (nn.Softplus(2.0), None),
+     (nn.Softplus(-2.0, 30.0), None)],
     ids=str,
 )  # fmt: skip
 def test_constants_are_the_largest_derivatives(layer: Any, largest: float | None) -> None:
@@ -128,6 +129,83 @@ def test_parametrized_layers_have_their_bound() -> None:
     assert lipschitz_bound(net, (1, 4, 4)).item() == pytest.approx(6, rel=1e-12)
 
 
+def test_a_layer_counts_as_often_as_it_is_there() -> None:
+    net = frequently(lambda: nn.Linear(3, 3, bias=False), nn.Identity)
+    twice = nn.Sequential(net[0], net[1], nn.Sequential(net[0], net[1]))
+    assert lipschitz_bound(twice).item() == pytest.approx(norm_of(net[0], 3) ** 2, rel=1e-12)
+    pool = nn.MaxPool2d(2)
+    chain = nn.Sequential(pool, pool, nn.Flatten(), nn.Linear(4, 1))
+    assert lipschitz_bound(chain, (1, 8, 8)).item() == lipschitz_bound(chain[3]).item()
+
+
+def test_sizes_are_followed_as_far_as_they_are_known() -> None:
+    with pytest.raises(ValueError, match=r"2, a Linear, takes 3 features; got .* \(\.\.\., 4\)"):
+        lipschitz_bound(nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(3, 4)))
+    flat = frequently(lambda: nn.Linear(3, 2), nn.Flatten, lambda: nn.Linear(14, 2))  # of (7, 3)
+    assert lipschitz_bound(flat) == lipschitz_bound(flat, (7, 3))
+
+
+def test_half_precision_is_computed_in_single() -> None:
+    linear, learned = nn.Linear(1, 1).half(), nn.PReLU(init=300.0).half()
+    nn.init.constant_(linear.weight, 300)
+    norm = nn.BatchNorm1d(1).half().eval()
+    nn.init.constant_(norm.running_var, 0)
+    for layer, constant in ((linear, 300), (learned, 300), (norm, norm.eps**-0.5)):
+        bound = lipschitz_bound(nn.Sequential(layer, layer))
+        assert bound.item() == pytest.approx(constant**2, rel=1e-6)
+
+
+def test_the_cut_of_softplus_is_a_jump_or_rounding() -> None:
+    """Beyond its threshold it is x: less than before, by log(1 + exp(-threshold)) / beta."""
+    for beta in (0.3, 1.0, 7.0):
+        with pytest.raises(ValueError, match=f"beta={beta}, threshold=12.0 has no constant.*at 20"):
+            lipschitz_bound(nn.Softplus(beta, 12.0))
+        for threshold in (14.0, 20.0):
+            layer, cut = nn.Softplus(beta, threshold), threshold / beta
+            assert lipschitz_bound(layer).item() == 1
+            ulp = float(np.spacing(np.float32(cut)))
+            steps = layer(cut + ulp * torch.arange(-50, 51)).diff()
+            assert -ulp <= steps.min() <= steps.max() <= 2 * ulp
+
+
+class Chain(nn.Sequential):
+    """A class for a chain, which is what it was."""
+
+    def __init__(self) -> None:
+        super().__init__(nn.LeakyReLU(2.0), nn.LeakyReLU(3.0))
+
+
+class Backwards(Chain):
+    def forward(self, x: Any) -> Any:
+        return super().forward(-10 * x)
+
+
+def test_classes_of_chains() -> None:
+    assert lipschitz_bound(Chain()).item() == 6
+    with pytest.raises(TypeError, match=r"the module, a .*Backwards, is not known"):
+        lipschitz_bound(Backwards())
+
+
+def test_hooks_are_refused() -> None:
+    """They may change anything; weights of the old weight_norm are those of the last pass."""
+    layer = nn.Linear(2, 2)
+    for register in (layer.register_forward_hook, layer.register_forward_pre_hook):
+        for net, name in ((layer, "the module"), (nn.Sequential(nn.Sequential(layer)), "0.0")):
+            handle = register(lambda *_: None)
+            with pytest.raises(ValueError, match=f"^{name}, a Linear, has hooks.*parametrizations"):
+                lipschitz_bound(net)
+            handle.remove()
+    chain = nn.Sequential(layer)
+    chain.register_forward_hook(lambda m, i, o: 10 * o)
+    with pytest.raises(ValueError, match="the module, a Sequential, has hooks"):
+        lipschitz_bound(chain)
+    fresh = nn.utils.parametrizations.weight_norm(layer)
+    before = lipschitz_bound(fresh).item()
+    with torch.no_grad():
+        fresh.parametrizations.weight.original0.mul_(5)
+    assert lipschitz_bound(fresh).item() == pytest.approx(5 * before)
+
+
 class Doubled(nn.ReLU):
     """Not what its base class is."""
 
@@ -151,6 +229,19 @@ class Doubled(nn.ReLU):
         (nn.AdaptiveAvgPool1d(2), (1, 5), ValueError, "unequal size"),
         (nn.AvgPool1d(2, padding=1, count_include_pad=False), (1, 6), ValueError, "same number"),
         (nn.AvgPool2d(2, ceil_mode=True), (1, 5, 5), ValueError, "ceil_mode=False"),
+        (nn.MaxPool2d(2, return_indices=True), (1, 4, 4), ValueError, "return_indices=False"),
+        (nn.Sequential(nn.MaxPool2d(2)), (3,), ValueError, r"0, a MaxPool2d, .* shape \(3,\): Dim"),
+        (nn.Unflatten(1, (2, 3)), (7,), ValueError, r"does not take inputs of shape \(7,\)"),
+        (nn.Softplus(threshold=0), None, ValueError, "threshold=0 has no constant: it jumps"),
+        (nn.Softplus(0), None, ValueError, "beta=0, "),
+        (nn.Sequential(nn.LazyLinear(3)), None, ValueError, r"'0\.weight' does not know its shape"),
+        (nn.Linear(3, 2), 3, ValueError, r"a tuple of positive integers.*\(10,\); got 3"),
+        (nn.ReLU(), (-3,), ValueError, r"positive integers.*got \(-3,\)"),
+        (nn.ReLU(), "3", ValueError, "positive integers.*got '3'"),
+        (torch.eye(2), None, TypeError, "a torch.nn.Module.*got a Tensor.*matrix_norm"),
+        (torch.relu, None, TypeError, "a torch.nn.Module.*got a builtin_function"),
+        (nn.ReLU, None, TypeError, "got the class ReLU"),
+        (nn.ModuleList([nn.ReLU()]), None, TypeError, "a .*ModuleList, is not known"),
     ],
 )  # fmt: skip
 def test_nothing_is_skipped(layer: Any, shape: Any, error: type[Exception], words: str) -> None:

@@ -11,44 +11,59 @@ import normgrad
 from normgrad.nn.torch.convolutions import CONVOLUTIONS, Geometry
 from normgrad.nn.torch.parametrization import computed
 
-__all__ = ["CONSTANTS", "Bound", "Layer"]
+__all__ = ["CONSTANTS", "UNKNOWN", "Bound", "Layer", "Shape"]
+
+
+Shape = tuple[Any, ...]
+"""Of one input, without the batch; `...` stands for what is not known."""
+
+UNKNOWN: Shape = (..., ...)
+"""Any axes, and a last one of any size."""
 
 
 class Layer(NamedTuple):
-    """A layer, its name in messages, and the shape of one input, None if it is not known."""
+    """A layer, its name in messages, and the shape of one input."""
 
     module: Any
     name: str
-    shape: tuple[int, ...] | None
+    shape: Shape
+
+    @property
+    def known(self) -> tuple[int, ...] | None:
+        """Return the shape, or None if it is not known."""
+        return None if ... in self.shape else self.shape
 
     def known_shape(self, axes: int) -> tuple[int, ...]:
         """Return the shape, which must be (channels, ...) with this number of axes."""
-        if self.shape is None or len(self.shape) != axes + 1:
+        if self.known is None or len(self.known) != axes + 1:
             raise ValueError(
                 f"the Lipschitz constant of {self.name} depends on the size of its input: give "
                 f"input_shape, without the batch, so that here it has {axes + 1} axes; "
-                f"got {self.shape}"
+                f"got {self.known}"
             )
-        return self.shape
+        return self.known
 
-    def reshaped(self) -> tuple[int, ...] | None:
+    def reshaped(self) -> Shape:
         """Return the shape of what comes out of a layer without weights."""
-        if self.shape is None:
-            return None
-        return tuple(self.module(torch.empty((1, *self.shape), device="meta")).shape[1:])
+        if self.known is None:
+            return UNKNOWN
+        try:
+            return tuple(self.module(torch.empty((1, *self.known), device="meta")).shape[1:])
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise ValueError(
+                f"{self.name} does not take inputs of shape {self.known}: {error}"
+            ) from error
 
 
-Bound = tuple[Any, tuple[int, ...] | None]
+Bound = tuple[Any, Shape]
 
 
 def _linear(layer: Layer) -> Bound:
     m, shape = layer.module, layer.shape
-    if shape is not None and shape[-1:] != (m.in_features,):
-        raise ValueError(
-            f"{layer.name} takes {m.in_features} features; got inputs of shape {shape}"
-        )
-    factor = normgrad.spectral_norm(computed(m.weight))
-    return factor, shape and (*shape[:-1], m.out_features)
+    if shape[-1:] not in ((m.in_features,), (...,)):
+        got = str(shape).replace("Ellipsis", "...")
+        raise ValueError(f"{layer.name} takes {m.in_features} features; got inputs of shape {got}")
+    return normgrad.spectral_norm(computed(m.weight)), (*shape[:-1], m.out_features)
 
 
 def _convolution(layer: Layer) -> Bound:
@@ -67,7 +82,7 @@ def _batch_norm(layer: Layer) -> Bound:
             f"{layer.name} divides by the variance of the batch, which is not Lipschitz; call "
             "eval() on a layer with running statistics"
         )
-    scale = torch.rsqrt(m.running_var + m.eps)
+    scale = torch.rsqrt(computed(m.running_var) + m.eps)
     return (scale if m.weight is None else scale * m.weight.abs()).amax(), layer.shape
 
 
@@ -95,7 +110,12 @@ def _windows(m: Any, axes: int) -> tuple[int, int]:
 def _max_pool(axes: int) -> Callable[[Layer], Bound]:
     # |max of a window - max of another|^2 <= the sum of squares there, and sums count an entry once
     # for each of its windows
-    return lambda layer: (math.sqrt(_windows(layer.module, axes)[1]), layer.reshaped())
+    def bound(layer: Layer) -> Bound:
+        if layer.module.return_indices:
+            raise ValueError(f"{layer.name} returns indices, too; use return_indices=False")
+        return math.sqrt(_windows(layer.module, axes)[1]), layer.reshaped()
+
+    return bound
 
 
 def _mean_pool(axes: int) -> Callable[[Layer], Bound]:
@@ -119,7 +139,7 @@ def _mean_pool(axes: int) -> Callable[[Layer], Bound]:
 def _adaptive_mean_pool(axes: int) -> Callable[[Layer], Bound]:
     def bound(layer: Layer) -> Bound:
         before = layer.known_shape(axes)
-        after = layer.reshaped() or ()
+        after = layer.reshaped()
         if any(n % k for n, k in zip(before, after, strict=True)):
             raise ValueError(f"{layer.name} takes means of unequal size, of {before} to {after}")
         return math.sqrt(math.prod(after) / math.prod(before)), after
@@ -132,7 +152,7 @@ def _slope(layer: Layer) -> Bound:
 
 
 def _learned_slope(layer: Layer) -> Bound:
-    return layer.module.weight.abs().amax().clamp(min=1.0), layer.shape
+    return computed(layer.module.weight).abs().amax().clamp(min=1.0), layer.shape
 
 
 def _gelu(layer: Layer) -> Bound:
@@ -140,6 +160,18 @@ def _gelu(layer: Layer) -> Bound:
     return {"none": 1.128904145185155, "tanh": 1.128993068658772}[
         layer.module.approximate
     ], layer.shape
+
+
+def _softplus(layer: Layer) -> Bound:
+    # where beta x > threshold it is x, less by log(1 + exp(-threshold)) / beta than before
+    cut = layer.module.threshold
+    rounding = torch.finfo(torch.float32).eps / 2
+    if not layer.module.beta or cut <= 0 or math.log1p(math.exp(-cut)) > rounding * cut:
+        raise ValueError(
+            f"{layer.name} with beta={layer.module.beta}, threshold={cut} has no constant: it "
+            "jumps where beta x = threshold, by more than rounding. Leave the threshold at 20"
+        )
+    return 1.0, layer.shape
 
 
 def _same(factor: float) -> Callable[[Layer], Bound]:
@@ -157,11 +189,12 @@ CONSTANTS: dict[type[nn.Module], Callable[[Layer], Bound]] = {
     **dict.fromkeys((nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d), _dropout),
     **dict.fromkeys((nn.AlphaDropout, nn.FeatureAlphaDropout), _dropout),
     **dict.fromkeys((nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle), _rearranged),
-    **dict.fromkeys((nn.Identity, nn.ReLU, nn.ReLU6, nn.Tanh, nn.Softplus), _same(1.0)),
+    **dict.fromkeys((nn.Identity, nn.ReLU, nn.ReLU6, nn.Tanh), _same(1.0)),
     **dict.fromkeys((nn.Hardtanh, nn.Softsign, nn.LogSigmoid, nn.Softshrink), _same(1.0)),
+    nn.Softplus: _softplus,
     nn.LeakyReLU: _slope,
     nn.PReLU: _learned_slope,
-    nn.Sigmoid: _same(0.25),
+    nn.Sigmoid: _same(1 / 4),
     nn.GELU: _gelu,
     nn.SiLU: _same(1.099839320128867),  # the largest derivative, at 2.39935728..
     nn.Mish: _same(1.088498161251728),  # at 1.49057117..
