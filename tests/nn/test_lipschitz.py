@@ -15,6 +15,8 @@ CHAINS: list[tuple[Any, tuple[int, ...]]] = [
     ((lambda: nn.Linear(4, 6), nn.ReLU, lambda: nn.Linear(6, 3)), (4,)),
     ((lambda: nn.Linear(4, 6), nn.Tanh, nn.Sigmoid, nn.Softplus, lambda: nn.Linear(6, 3)), (2, 4)),
     ((nn.GELU, lambda: nn.GELU("tanh"), nn.SiLU, nn.Mish, lambda: nn.LeakyReLU(1.5)), (5,)),
+    ((lambda: nn.Softmax(-1), nn.Hardswish, lambda: nn.Linear(4, 3), lambda: nn.Softmin(1)), (4,)),
+    ((lambda: nn.ZeroPad2d(1), lambda: nn.ConstantPad2d((0, -1, 2, 0), 3.0), nn.ELU), (1, 2, 2)),
     (
         (
             lambda: nn.Conv2d(2, 3, 3, padding=1),
@@ -67,7 +69,9 @@ def test_no_jacobian_has_a_larger_norm(makes: Any, shape: tuple[int, ...]) -> No
      (nn.Sigmoid(), None), (nn.Tanh(), None), (nn.LeakyReLU(0.1), None), (nn.ReLU6(), None),
      (nn.LeakyReLU(-3.0), 3.0), (nn.Softsign(), None), (nn.Softshrink(), None),
      (nn.LogSigmoid(), None), (nn.Hardtanh(), None), (nn.Softplus(2.0), None),
-     (nn.Softplus(-2.0, 30.0), None)],
+     (nn.Softplus(-2.0, 30.0), None), (nn.Tanhshrink(), None), (nn.Hardsigmoid(), None),
+     (nn.Hardswish(), None), (nn.SELU(), None), (nn.ELU(0.5), None), (nn.ELU(2.5), None),
+     (nn.ELU(-3.0), None), (nn.CELU(0.3), None), (nn.CELU(4.0), None)],
     ids=str,
 )  # fmt: skip
 def test_constants_are_the_largest_derivatives(layer: Any, largest: float | None) -> None:
@@ -87,6 +91,7 @@ def test_constants_are_the_largest_derivatives(layer: Any, largest: float | None
         (nn.AdaptiveAvgPool2d((2, None)), (2, 4, 3)),
         (nn.MaxPool2d(2), (1, 4, 4)),
         (nn.PixelShuffle(2), (4, 2, 2)),
+        (nn.ConstantPad1d(2, 5.0), (1, 3)),
     ],
 )
 def test_layers_whose_constant_is_attained(layer: Any, shape: tuple[int, ...]) -> None:
@@ -234,6 +239,9 @@ class Doubled(nn.ReLU):
         (nn.Unflatten(1, (2, 3)), (7,), ValueError, r"does not take inputs of shape \(7,\)"),
         (nn.Softplus(threshold=0), None, ValueError, "threshold=0 has no constant: it jumps"),
         (nn.Softplus(0), None, ValueError, "beta=0, "),
+        (nn.CELU(-1.0), None, ValueError, "alpha <= 0"),
+        (nn.Softmax(0), None, ValueError, "dim=0 may have its sums over a batch.*dim=-1"),
+        (nn.Softmax(-2), (4,), ValueError, "dim=-2 may"),
         (nn.Sequential(nn.LazyLinear(3)), None, ValueError, r"'0\.weight' does not know its shape"),
         (nn.Linear(3, 2), 3, ValueError, r"a tuple of positive integers.*\(10,\); got 3"),
         (nn.ReLU(), (-3,), ValueError, r"positive integers.*got \(-3,\)"),

@@ -162,6 +162,16 @@ def _gelu(layer: Layer) -> Bound:
     ], layer.shape
 
 
+def _elu(layer: Layer) -> Bound:
+    return max(1.0, abs(layer.module.alpha)), layer.shape  # alpha exp(x) for x < 0
+
+
+def _celu(layer: Layer) -> Bound:
+    if layer.module.alpha <= 0:
+        raise ValueError(f"{layer.name} with alpha <= 0 has no constant: it grows exponentially")
+    return 1.0, layer.shape  # exp(x / alpha) for x < 0
+
+
 def _softplus(layer: Layer) -> Bound:
     # where beta x > threshold it is x, less by log(1 + exp(-threshold)) / beta than before
     cut = layer.module.threshold
@@ -172,6 +182,17 @@ def _softplus(layer: Layer) -> Bound:
             "jumps where beta x = threshold, by more than rounding. Leave the threshold at 20"
         )
     return 1.0, layer.shape
+
+
+def _softmax(layer: Layer) -> Bound:
+    # diag(p) - p p^T has at most the norm 1/2, for p = (1/2, 1/2, 0, ..., 0)
+    dim = layer.module.dim
+    if dim in (None, 0) or (layer.known is not None and dim == -1 - len(layer.known)):
+        raise ValueError(
+            f"{layer.name} with dim={dim} may have its sums over a batch; give the axis of the "
+            "entries, counted from the end: dim=-1"
+        )
+    return 0.5, layer.shape
 
 
 def _same(factor: float) -> Callable[[Layer], Bound]:
@@ -189,12 +210,21 @@ CONSTANTS: dict[type[nn.Module], Callable[[Layer], Bound]] = {
     **dict.fromkeys((nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d), _dropout),
     **dict.fromkeys((nn.AlphaDropout, nn.FeatureAlphaDropout), _dropout),
     **dict.fromkeys((nn.Flatten, nn.Unflatten, nn.PixelShuffle, nn.PixelUnshuffle), _rearranged),
-    **dict.fromkeys((nn.Identity, nn.ReLU, nn.ReLU6, nn.Tanh), _same(1.0)),
+    **dict.fromkeys((nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d), _rearranged),
+    **dict.fromkeys((nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d), _rearranged),
+    **dict.fromkeys((nn.Identity, nn.ReLU, nn.ReLU6, nn.Tanh, nn.Tanhshrink), _same(1.0)),
     **dict.fromkeys((nn.Hardtanh, nn.Softsign, nn.LogSigmoid, nn.Softshrink), _same(1.0)),
+    **dict.fromkeys((nn.Softmax, nn.Softmin), _softmax),
+    nn.Softmax2d: _same(0.5),
     nn.Softplus: _softplus,
     nn.LeakyReLU: _slope,
     nn.PReLU: _learned_slope,
+    nn.ELU: _elu,
+    nn.CELU: _celu,
+    nn.SELU: _same(1.7580993408473766),  # alpha scale, the slope below 0
     nn.Sigmoid: _same(1 / 4),
+    nn.Hardsigmoid: _same(1 / 6),
+    nn.Hardswish: _same(1.5),  # below 3
     nn.GELU: _gelu,
     nn.SiLU: _same(1.099839320128867),  # the largest derivative, at 2.39935728..
     nn.Mish: _same(1.088498161251728),  # at 1.49057117..

@@ -20,8 +20,8 @@ def lipschitz_bound(module: nn.Module, input_shape: tuple[int, ...] | None = Non
     ----------
     module : Sequential, nested or not, or one layer
         Linear, convolutions, BatchNorm and Dropout in evaluation mode, max and mean pooling,
-        Flatten and other rearrangements, Identity, ReLU, LeakyReLU, PReLU, Tanh, Sigmoid, GELU,
-        SiLU, Mish and the like.
+        Flatten and other rearrangements, padding with constants, Identity, ReLU, LeakyReLU, PReLU,
+        ELU, Tanh, Sigmoid, Softmax, GELU, SiLU, Mish, Hardswish and the like.
     input_shape : tuple of int, optional
         The shape of one input, without the batch, as (3, 32, 32); needed for convolutions and
         adaptive pooling, whose constants depend on it.
