@@ -143,3 +143,40 @@ def test_the_ball_of_radius_0_is_a_point(ord: Any, rng: Any) -> None:
     for A in (rng.standard_normal((3, 2)), np.diag([3.0, 1.0]), np.eye(2)):
         J = torch.func.jacrev(lambda x: normgrad.project(x, 0.0, ord))(torch.from_numpy(A))
         np.testing.assert_array_equal(J.numpy(), 0)
+
+
+@pytest.mark.parametrize("map", [normgrad.prox, normgrad.project])
+@pytest.mark.parametrize(
+    "ord",
+    ["nuc", 2, normgrad.KyFan(2), normgrad.KyFan(3), normgrad.WeightedNuclear([2, 1, 0.5])],
+    ids=str,
+)
+@pytest.mark.parametrize(("shape", "rank"), [((6, 5), 2), ((4, 4), 3), ((5, 3), 1)])
+def test_derivative_where_singular_values_are_zero_but_for_rounding(
+    map: Any, ord: Any, shape: Any, rank: int, rng: Any
+) -> None:
+    """In any direction, wherever difference quotients of both sides are the same."""
+    if map is normgrad.project and isinstance(ord, normgrad.WeightedNuclear):
+        ord = normgrad.KyFan(1)
+    for _ in range(25):
+        A = rng.standard_normal((shape[0], rank)) @ rng.standard_normal((rank, shape[1]))
+        E, h = rng.standard_normal(shape), 1e-6
+        t = rng.uniform(0.1, 1) * float(normgrad.matrix_norm(A, ord))
+        point, direction = torch.from_numpy(A), torch.from_numpy(E)
+        dP = torch.func.jvp(lambda x: map(x, t, ord), (point,), (direction,))[1]  # noqa: B023
+        before, here, after = (map(A + c * h * E, t, ord) for c in (-1, 0, 1))
+        if np.max(np.abs(after - 2 * here + before)) < 1e-3 * h:
+            expected = (after - before) / (2 * h)
+            np.testing.assert_allclose(dP, expected, atol=1e-4 * (1 + np.max(np.abs(expected))))
+
+
+def test_derivative_of_weighted_norms_by_blocks(rng: Any) -> None:
+    """Where some singular values move together, of one block or of more."""
+    norm = normgrad.WeightedNuclear([2.0, 1.0, 0.0])
+    d, E = torch.tensor([3.0, 2.0, 1.9]).double(), torch.from_numpy(rng.standard_normal(3))
+    for form in (normgrad.Diagonal, lambda d: normgrad.BlockDiagonal([d[:2].diag(), d[2:].diag()])):
+        for norm_ in (norm, normgrad.Squared(norm)):
+            f = lambda d: normgrad.prox(form(d), 0.7, norm_).dense()  # noqa: B023, E731
+            g = lambda d: normgrad.prox(torch.diag(d), 0.7, norm_)  # noqa: B023, E731
+            found, expected = (torch.func.jvp(h, (d,), (E,))[1] for h in (f, g))
+            np.testing.assert_allclose(found, expected, atol=1e-13)

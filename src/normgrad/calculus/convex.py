@@ -109,6 +109,11 @@ class ProjectionBySingularValues(MapBySingularValues):
         g = _within(self.norm.value(g), t)[..., None] * g
         return projection._replace(curvature=projection.curvature._replace(g=g)), ~outside
 
+    def in_step(self, step: Array, t: Array, s: Array, tie: float) -> Array:
+        # P / t tends to the point of the unit ball at which <., A> is largest, the shortest
+        dual: Any = self.norm.dual()
+        return namespace(s).where((t == 0)[..., None], dual.slope(s, tie), step)
+
 
 def _but_where(same: Array, A: Array, P: Array) -> Array:
     """Return P, but A itself for those matrices where the map is the identity."""

@@ -142,7 +142,8 @@ class KyFan(UnitarilyInvariantNorm):
         # where theta would be negative it is 0, and this the projection on the nuclear ball
         corner = Nuclear().projection(s, radius)
         lost = s - corner.curvature.g
-        small = xp.sum(lost, axis=-1) <= k * xp.max(lost, axis=-1)
+        rounding = 8 * s.shape[-1] * machine_epsilon(s) * s[..., 0]
+        small = xp.sum(lost, axis=-1) < k * (xp.max(lost, axis=-1) - rounding)
         return plane.unless(small, corner)
 
 
@@ -230,12 +231,13 @@ class DualKyFan(UnitarilyInvariantNorm):
         lower = xp.where(tight, theta, -base)
         upper = lower + r
         full = xp.astype(e >= upper, s.dtype)
-        free = xp.astype((e > lower) & (e < upper), s.dtype)
+        free = xp.astype(((e > lower) | ~tight) & (e < upper), s.dtype)
+        kink = xp.where(tight, lower, -float("inf"))  # (if it is not tight, there is none at 0)
         share = divide(xp.astype(tight, s.dtype), xp.sum(free, axis=-1, keepdims=True))
         curvature = Curvature(
-            xp.where(full > 0, r, free * (e - lower)),
+            xp.where(full > 0, r, free * xp.where(tight, e - lower, s)),
             free,
-            lambda x, g: clip_differences(x - each(base[..., 0], x), lower[..., 0], upper[..., 0]),
+            lambda x, g: clip_differences(x - each(base[..., 0], x), kink[..., 0], upper[..., 0]),
             free[..., None, :],
             -share,
         )

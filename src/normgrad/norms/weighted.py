@@ -125,15 +125,21 @@ class WeightedNuclear(UnitarilyInvariantNorm):
         moved = xp.max(same * xp.abs(y - x)[..., None, :], axis=-1)
         rounding = 8 * s.shape[-1] * machine_epsilon(s) * xp.max(xp.abs(y), axis=-1, keepdims=True)
         alone = moved <= rounding
+        x = xp.where(alone, y, x)
         positive = (x > 0) | ((s == 0) & (taken == 0) & alone)
         kept = xp.astype(positive & alone, s.dtype)
-        g = xp.where(positive, xp.where(alone, y, x), 0.0)
+        g = xp.where(positive, x, 0.0)
         # what is lost, exactly, as derivatives are differences of it
         lost = xp.where(kept > 0, taken, s - g)
 
         def differences(x: Array, g: Array) -> Array:
-            is_all = x.shape == s.shape
-            own, slope = (lost, kept) if is_all else (x - g, xp.astype(g > 0, s.dtype))
+            # (x are some of the s)
+            of_all = (*s.shape[:-1], *(1,) * (x.ndim - s.ndim + 1), s.shape[-1])
+            is_it = xp.astype(x[..., :, None] == xp.reshape(s, of_all), s.dtype)
+            own, slope = (
+                xp.sum(is_it * xp.reshape(of_s, of_all), axis=-1) / xp.sum(is_it, axis=-1)
+                for of_s in (lost, kept)
+            )
             rates = divide(
                 own[..., :, None] - own[..., None, :],
                 x[..., :, None] - x[..., None, :],
