@@ -2,6 +2,7 @@
 
 import copy
 import io
+import warnings
 from typing import Any
 
 import numpy as np
@@ -315,3 +316,20 @@ def test_a_matrix_of_ones_own() -> None:
         torch.testing.assert_close(received, expected)
         (G,), (exact,) = (torch.autograd.grad((x * C).sum(), W) for x in (received, expected))
         torch.testing.assert_close(G, exact, rtol=0, atol=2e-3 * float(exact.abs().max()))
+
+
+@pytest.mark.parametrize("n", [3, 150])
+def test_traces_hold_for_other_weights(n: int) -> None:
+    layer, x = spectral_norm(nn.Linear(n, n + 1, bias=False)), torch.ones(1, n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(layer, (x,))
+    exported = torch.export.export(layer, (x,)).module()
+    for f in (traced, exported):
+        with torch.no_grad():
+            for p in f.parameters():
+                p.mul_(10).sub_(0.01)
+    with torch.no_grad():
+        layer.parametrizations.weight.original.copy_(next(traced.parameters()))
+    for f in (traced, exported):
+        torch.testing.assert_close(f(x), layer(x), rtol=1e-4, atol=1e-5)

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+import normgrad
 from normgrad.nn.torch import spectral_norm
 from tests.nn.test_parametrization import numpy_norm
 
@@ -50,3 +52,20 @@ def test_a_weight_has_one_spectral_norm() -> None:
 def test_layers_without_a_shape() -> None:
     with pytest.raises(ValueError, match="pass an input"):
         spectral_norm(nn.LazyLinear(3))
+
+
+def test_what_is_no_module() -> None:
+    with pytest.raises(TypeError, match=r"got a Tensor. The norm of a tensor is normgrad"):
+        spectral_norm(torch.eye(3))  # type: ignore[type-var]
+    with pytest.raises(TypeError, match=r"got torch.nn.modules.linear.Linear; pass its weight"):
+        normgrad.spectral_norm(nn.Linear(3, 3))
+
+
+def test_convolutions_are_not_traced() -> None:
+    layer = spectral_norm(nn.Conv2d(2, 3, 3, padding=1), grid=(6, 6))
+    x = (torch.ones(1, 2, 6, 6),)
+    for record in (torch.export.export, torch.jit.trace):
+        with pytest.raises(NotImplementedError, match="remove_parametrizations"):
+            record(layer, x)
+    parametrize.remove_parametrizations(layer, "weight")
+    torch.export.export(layer, x)

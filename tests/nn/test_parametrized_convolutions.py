@@ -191,3 +191,11 @@ def test_compiled_and_without_memory() -> None:
     with torch.device("meta"):
         layer = spectral_norm(nn.Conv2d(3, 4, 3, padding=1), grid=(32, 32))
         assert layer(torch.randn(2, 3, 32, 32)).shape == (2, 4, 32, 32)
+
+
+def test_an_identity_at_first_is_followed_later() -> None:
+    layer = nn.Conv2d(16, 16, 3, padding=1)
+    nn.init.dirac_(layer.weight)
+    layer = spectral_norm(layer, grid=(16, 16), tol=1e-5)
+    assert layer.parametrizations.weight[0].vectors is not None
+    assert norm_of(layer, 16, 16, 16) == pytest.approx(1, rel=1e-5)

@@ -71,6 +71,10 @@ def _engine_of_one(x: Any) -> Engine:
     if "sparse" in kind:
         dense = "toarray" if "scipy" in kind else "todense"
         hint = f"; it takes no sparse matrices of this kind: x.{dense}() gives an array"
+    elif hasattr(x, "to_numpy"):
+        hint = "; x.to_numpy() gives an array"
+    elif hasattr(x, "named_parameters"):
+        hint = "; pass its weight. Norms of layers are in normgrad.nn.torch"
     raise TypeError(
         f"expected an array of {', '.join(TABLE)}, or nested lists of numbers; got {kind}{hint}"
     )

@@ -77,7 +77,7 @@ def _as_small(rule: NormRule, x: Any) -> Any:
 
 def _is_one(x: Any) -> bool:
     """Whether a tensor can be seen at once to be the number 1."""
-    return x.ndim == 0 and x.is_cpu and x.item() == 1
+    return x.ndim == 0 and x.is_cpu and type(x) in _PLAIN and x.item() == 1
 
 
 def _quickly(rule: NormRule, x: Any) -> tuple[Any, Any]:
@@ -228,11 +228,11 @@ def only_reverse() -> bool:
 
 def value(rule: NormRule, x: Any) -> Any:
     """Return the norm, and keep the gradient where reverse mode is on."""
+    if is_recorded(x):  # (the same, whoever differentiates)
+        return _ValueAlone.apply(x, rule)
     if x.requires_grad and torch.is_grad_enabled():
         return _apply_norm(x, rule) if only_reverse() else value_and_gradient(rule, x)[0]
-    if only_reverse() and not is_recorded(x):
-        return _computed_value(rule, x)
-    return _ValueAlone.apply(x, rule)
+    return _computed_value(rule, x) if only_reverse() else _ValueAlone.apply(x, rule)
 
 
 def value_and_gradient(rule: NormRule, x: Any) -> tuple[Any, Any]:

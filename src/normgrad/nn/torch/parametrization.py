@@ -10,9 +10,11 @@ from torch.nn.utils import parametrize
 
 import normgrad
 from normgrad._track import check_tolerance
+from normgrad.arithmetic import gaussian, is_recorded
 from normgrad.engines.torch_derivative import in_full_precision
 from normgrad.engines.torch_norm import only_reverse
 from normgrad.nn.scaling import Mode, check_scaling, scaled
+from normgrad.nn.torch.checks import check_initialized, check_module
 from normgrad.nn.torch.convolutions import CONVOLUTIONS, Geometry
 from normgrad.nn.torch.division import divided
 from normgrad.nn.torch.following import Products, Triplet, computed_triplet, follow, start
@@ -81,7 +83,7 @@ class SpectralNorm(nn.Module):
             if isinstance(A, Tensor) and A.ndim != 2:
                 raise ValueError(f"matrix must return one matrix; got shape {tuple(A.shape)}")
             self._is_array = isinstance(A, Tensor)
-            is_followed = self._is_array or normgrad.explain(A, 2).factorization == "lanczos"
+            is_followed = self._is_array or self._has_products_alone(computed(weight))
             vectors = start(Products.of(A)) if is_followed else None
             if vectors is not None and not vectors.is_meta:
                 vectors = follow(Products.of(A), vectors, 0.0 if self._is_array else tol)[1]
@@ -99,6 +101,12 @@ class SpectralNorm(nn.Module):
         """Return the weight with its norm as it should be."""
         if weight.is_meta:
             return weight * self.bound
+        if not self._is_array and (torch.compiler.is_exporting() or is_recorded(weight)):
+            raise NotImplementedError(
+                "the matrix type that the norm of this weight is taken of cannot go into a graph "
+                "that is exported or traced; put the weight as it is in its place before: "
+                "torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')"
+            )
         if not self._is_array and torch.compiler.is_compiling():
             return _uncompiled(self, weight)
         scaled_weight: Tensor = in_full_precision(self._scaled, computed(weight))
@@ -113,7 +121,7 @@ class SpectralNorm(nn.Module):
 
     def _scaled(self, W: Tensor) -> Tensor:
         """Return the weight scaled, by a triplet of its own, where nothing is traced."""
-        if torch.compiler.is_compiling() or not only_reverse():
+        if torch.compiler.is_compiling() or is_recorded(W) or not only_reverse():
             return self._afresh(W)
         with torch.no_grad():
             triplet = self._triplet(W.detach())
@@ -130,6 +138,11 @@ class SpectralNorm(nn.Module):
         if self.mode == "cap" and triplet.s <= self.bound:
             return W.clone()
         return divided(W, triplet, self.bound, self._matrix, self._afresh)
+
+    def _has_products_alone(self, W: Tensor) -> bool:
+        """Whether the norm of a structured matrix is had by products, unless it is special."""
+        A = self._matrix(W if W.is_meta else gaussian(tuple(W.shape), W))
+        return normgrad.explain(A, 2).factorization == "lanczos"
 
     def _matrix(self, W: Tensor) -> Tensor | normgrad.Matrix:
         return W if self.matrix is None else self.matrix(W)
@@ -234,6 +247,10 @@ def spectral_norm(
     derivative of ``bound W``, so that descent leaves it; at the kink of "cap" the derivative is
     the identity.
 
+    The norm is computed at each forward pass; ``with torch.nn.utils.parametrize.cached():`` once
+    for all passes inside, and `remove_parametrizations` puts the weight as it is in its place, for
+    evaluation, export and tracing. (A Linear is exported and traced with its norm, too.)
+
     The weight is stored as ``module.parametrizations.weight.original``, the vectors as a buffer
     beside it: `copy.deepcopy`, ``.to``, DataParallel and `remove_parametrizations` work as always.
     The state_dict has the vectors of a Linear or Embedding; those of a convolution, which depend
@@ -283,6 +300,7 @@ def spectral_norm(
             f"name is that of the weight, 'weight' by default; got {name!r}. The norm is given as "
             "bound=..., by keyword"
         )
+    check_module(module)
     weight = getattr(module, name, None)
     if weight is None and not _names(module) and any(module.children()):
         raise ValueError(
@@ -292,11 +310,7 @@ def spectral_norm(
     if not isinstance(weight, Tensor):
         kind = type(module).__name__
         raise ValueError(f"the {kind} has no weight {name!r}; its parameters: {_names(module)}")
-    if isinstance(weight, nn.UninitializedParameter):
-        raise ValueError(
-            f"the {type(module).__name__} does not know its shape yet; pass an input through it "
-            "first"
-        )
+    check_initialized(name, weight)
     given = getattr(module, "parametrizations", {})
     if name in given and any(isinstance(p, SpectralNorm) for p in given[name]):
         raise ValueError(
