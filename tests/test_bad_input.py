@@ -101,6 +101,8 @@ WRONG = [
     (lambda: normgrad.matrix_norm(A, normgrad.Nuclear), ValueError, r"write Nuclear\(\.\.\.\)"),
     (lambda: normgrad.matrix_norm(A, "Nuclear"), ValueError, "did you mean 'nuc'"),
     (lambda: normgrad.matrix_norm(A, "FRO"), ValueError, "did you mean 'fro'"),
+    (lambda: normgrad.matrix_norm(A, "F"), ValueError, "did you mean 'fro'"),
+    (lambda: normgrad.matrix_norm(A, normgrad.nuclear_norm), ValueError, "may be what you mean"),
     (lambda: normgrad.matrix_norm(A, np.ones((50, 50))), ValueError, r"array of shape \(50, 50\)"),
     (lambda: jax.jit(lambda x, o: normgrad.matrix_norm(x, o))(A, 2), ValueError, "static"),
     (lambda: normgrad.schatten_norm(A, torch.tensor(2.0)), TypeError, "not differentiable"),

@@ -7,12 +7,18 @@ from normgrad._convex import lmo
 from normgrad.calculus import NormRule, PolarByIteration
 from normgrad.factorizations import check_method
 from normgrad.matrices import PSD, as_matrix
-from normgrad.norms import Nuclear
+from normgrad.norms import Nuclear, Spectral
 
 __all__ = ["polar"]
 
 
-def polar(x: Any, method: str = "auto", *, axis: tuple[int, int] = (-2, -1)) -> Any:
+def polar(
+    x: Any,
+    method: str = "auto",
+    *,
+    axis: tuple[int, int] = (-2, -1),
+    rank_tol: float | None = None,
+) -> Any:
     r"""Return the polar factor ``U_r V_r^H``, the nearest partial isometry of the same range.
 
     Parameters
@@ -23,12 +29,16 @@ def polar(x: Any, method: str = "auto", *, axis: tuple[int, int] = (-2, -1)) -> 
         "auto", or a factorization named by `explain`: by singular values. "iteration": by
         matrix products alone (odd polynomials of degree 5, each the best for where the singular
         values are by then), 3 for each of 10 steps in double precision and of 7 in single.
+    rank_tol : float, optional
+        Singular values up to ``rank_tol * s_1`` count as zero, as for `Nuclear`; by default
+        ``8 sqrt(max(m, n)) eps``, below which a matrix with rounded entries has none to tell.
 
     Returns
     -------
     array of the shape and dtype of `x`, or matrix of its type
         The gradient of the nuclear norm. With orthonormal columns, or rows if x is wide, if x
-        has full rank; else the sum over the nonzero singular values.
+        has full rank; else the sum over the nonzero singular values, not completed to a unitary
+        matrix, as is `scipy.linalg.polar`.
 
     Notes
     -----
@@ -55,7 +65,7 @@ def polar(x: Any, method: str = "auto", *, axis: tuple[int, int] = (-2, -1)) -> 
     A = as_matrix(x)
     if A is not None:
         try:
-            P = -lmo(A, 1.0, 2, axis=axis, method=method)
+            P = -lmo(A, 1.0, Spectral(rank_tol=rank_tol), axis=axis, method=method)
         except TypeError as error:
             raise TypeError(
                 f"the polar factor of a {type(A).__name__} is not of its type, or is not "
@@ -65,8 +75,9 @@ def polar(x: Any, method: str = "auto", *, axis: tuple[int, int] = (-2, -1)) -> 
             ) from error
         return PSD.build(P.parameters, P.static) if isinstance(A, PSD) else P
     argument = Argument(x, axis)
-    rule: NormRule = PolarByIteration(Nuclear())
+    norm = Nuclear(rank_tol)
+    rule: NormRule = PolarByIteration(norm)
     check_method(method, "iteration")
     if method != "iteration":
-        rule = norm_rule(argument, "nuc", method)
+        rule = norm_rule(argument, norm, method)
     return argument.like_matrix(argument.engine.value_and_gradient(rule, argument.x)[1])

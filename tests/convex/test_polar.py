@@ -1,5 +1,6 @@
 """The polar factor by singular values and by products."""
 
+import math
 from typing import Any
 
 import jax
@@ -86,3 +87,18 @@ def test_derivative(method: str) -> None:
         normgrad.polar(product)
     with pytest.raises(ValueError, match="not known"):
         normgrad.polar(A, "newton")
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray])
+def test_a_rank_of_ones_own(library: Any, with_singular_values: Any) -> None:
+    """Singular values below the rounding of float32 entries, but not zero."""
+    A = library(with_singular_values(np.logspace(0, -6, 20), 2000, 20).astype(np.float32))
+    for P, rank in (
+        (normgrad.polar(A), 14),
+        (normgrad.polar(A, rank_tol=1e-7), 20),
+        (normgrad.polar(A, "iteration", rank_tol=1e-7), 20),
+        (-normgrad.lmo(A, 1.0, normgrad.Spectral(rank_tol=1e-7)), 20),
+        (-normgrad.lmo(A, 1.0, normgrad.Schatten(math.inf, rank_tol=1e-7)), 20),
+        (normgrad.grad(A, normgrad.Nuclear(rank_tol=1e-3)), 10),
+    ):
+        assert float((P**2).sum()) == pytest.approx(rank, rel=1e-4)

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 import jax
+import jax.export
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -172,3 +173,15 @@ def test_products_are_not_left_to_the_precision_of_a_device(shape: Any) -> None:
     assert "dot_general" in program
     assert "Precision.HIGHEST" in program
     assert "precision=None" not in program
+
+
+@pytest.mark.parametrize("shape", ["b, 3, 3", "b, 40, 30", "2, b, 60, 4"])
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1], ids=str)
+def test_a_batch_of_any_size_is_exported(ord: Any, shape: str, rng: Any) -> None:
+    symbolic = jax.export.symbolic_shape(shape)
+    x = jax.ShapeDtypeStruct(symbolic, jnp.float64)
+    A = rng.standard_normal([n if isinstance(n, int) else 5 for n in symbolic])
+    value = jax.export.export(jax.jit(lambda x: normgrad.matrix_norm(x, ord)))(x)
+    np.testing.assert_allclose(value.call(A), normgrad.matrix_norm(A, ord), rtol=1e-12)
+    gradient = jax.export.export(jax.jit(lambda x: normgrad.grad(x, ord)))(x)
+    np.testing.assert_allclose(gradient.call(A), normgrad.grad(A, ord), atol=1e-12)

@@ -282,3 +282,18 @@ def test_complex_lines_of_one_entry(shape: Any, ord: Any) -> None:
     z = torch.full(shape, 3 + 4j, dtype=torch.complex128)
     turn = normgrad.hvp(z, 1j * z, ord)
     torch.testing.assert_close(turn, 1j * normgrad.grad(z, ord))
+
+
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1], ids=str)
+def test_values_are_contiguous(ord: Any) -> None:
+    x = torch.randn(2, 3, 4, 5).transpose(0, 1)
+    for leaf in (x, x.clone().requires_grad_()):
+        assert normgrad.matrix_norm(leaf, ord).is_contiguous()
+
+
+def test_backward_of_fake_tensors() -> None:
+    with torch._subclasses.FakeTensorMode():
+        x = torch.randn(3, 3, requires_grad=True)
+        normgrad.nuclear_norm(x).backward()
+        assert x.grad is not None
+        assert x.grad.shape == (3, 3)

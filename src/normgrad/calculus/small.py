@@ -51,7 +51,7 @@ def is_moderate(A: Array) -> bool:
 
     Two entries of the first matrix tell; where they do not, it may be neither all the same.
     """
-    if not 1 < math.prod(A.shape) <= _MOST or is_jax(A):
+    if is_jax(A) or not 1 < math.prod(A.shape) <= _MOST:
         return False
     if isinstance(A, np.ndarray) and A.size <= _SMALL:  # of so few no Hermitian ones are told apart
         return bool(A.item(1) != 0)

@@ -93,7 +93,8 @@ class TorchEngine(Engine):
         _refuse_hidden(rule, x)
         if _is_symbolic(x):
             return torch_compile.value(rule, x)
-        return torch_norm.value(rule, x)
+        value = torch_norm.value(rule, x)
+        return value if value.ndim < 2 else value.contiguous()
 
     def value_and_gradient(self, rule: NormRule, x: Array) -> tuple[Array, Array]:
         _refuse_hidden(rule, x)

@@ -66,6 +66,8 @@ class BatchedJacobi(Factorization):
         widest, largest = _gainful(A, demand)
         if k > widest or m * n > largest:
             return Verdict(False, f"for {m} x {n} matrices one SVD after the other is as quick")
+        if not isinstance(count, int):
+            return Verdict(False, f"how many matrices there are, {count}, is not known")
         if count < (400 if is_complex(A) else 200) * k:
             return Verdict(False, f"a batch of {count} is too small to work on it as a whole")
         if not is_jax(A) and not is_readable(A):

@@ -88,8 +88,18 @@ def resolve(ord: Any) -> Norm:
 _MEANT = {
     "nuclear": "'nuc'",
     "trace": "'nuc'",
+    "nuclear_norm": "'nuc'",
+    "f": "'fro'",
     "frobenius": "'fro'",
     "spectral": "2",
+    "spectral_norm": "2",
+    "operator": "2",
+    "2": "2",
+    "l2": "2",
+    "1": "1",
+    "l1": "1",
+    "schatten": "Schatten(p)",
+    "ky_fan": "KyFan(k)",
     "inf": "float('inf')",
     "-inf": "-float('inf')",
 }
@@ -100,9 +110,11 @@ def _hint(ord: Any) -> str:
     if isinstance(ord, str):
         lower = ord.lower()
         meant = repr(lower) if lower in ALIASES else _MEANT.get(lower)
-        return f"; did you mean {meant}?" if meant else ""
+        return f" (did you mean {meant}?)" if meant else ""
     if isinstance(ord, type) and issubclass(ord, Norm):
         return f", but a class of them: write {ord.__name__}(...)"
+    if callable(ord) and hasattr(ord, "__name__"):
+        return f", but a function: {ord.__name__}(x) itself may be what you mean"
     if "Tracer" in type(ord).__name__:
         return (
             ", but a number that is being traced, and the norm must be known before; mark it "
@@ -127,11 +139,11 @@ def _simplest(norm: Norm) -> Norm:
         if norm.p == 2:
             return Frobenius()
         if norm.p == math.inf:
-            return Spectral()
+            return Spectral(rank_tol=norm.rank_tol)
     if isinstance(norm, KyFan) and norm.k == 1:
-        return Spectral(norm.tie_tol)
+        return Spectral(norm.tie_tol, norm.rank_tol)
     if isinstance(norm, Squared):
         return norm.form()
     if isinstance(norm, DualKyFan) and norm.k == 1:
-        return Nuclear(norm.rank_tol)
+        return Nuclear(norm.rank_tol, norm.tie_tol)
     return norm

@@ -21,6 +21,8 @@ class Nuclear(UnitarilyInvariantNorm):
     rank_tol : float, optional
         Singular values up to ``rank_tol * s_1`` count as zero in the derivatives. The
         default is ``8 sqrt(max(m, n)) eps``.
+    tie_tol : float, optional
+        For its dual, the spectral norm, and so for `lmo`.
 
     Notes
     -----
@@ -38,6 +40,7 @@ class Nuclear(UnitarilyInvariantNorm):
     """
 
     rank_tol: float | None = None
+    tie_tol: float | None = None
 
     def __str__(self) -> str:
         return "nuclear norm"
@@ -52,7 +55,7 @@ class Nuclear(UnitarilyInvariantNorm):
         return Curvature.piecewise_linear(s, self.slope(s, tie))
 
     def dual(self) -> Norm:
-        return Spectral()
+        return Spectral(self.tie_tol, self.rank_tol)
 
     def proximal(self, s: Array, step: Array) -> Proximal:
         # soft threshold: g = (s - t)_+

@@ -99,8 +99,8 @@ class Schatten(UnitarilyInvariantNorm):
 
     def dual(self) -> Norm:
         if self.p == 1 or self.p == math.inf:
-            return Schatten(math.inf if self.p == 1 else 1)
-        return Schatten(self.p / (self.p - 1))
+            return Schatten(math.inf if self.p == 1 else 1, self.rank_tol)
+        return Schatten(self.p / (self.p - 1), self.rank_tol)
 
     def proximal(self, s: Array, step: Array) -> Proximal:
         if self.p <= 2:

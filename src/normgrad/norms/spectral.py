@@ -28,6 +28,8 @@ class Spectral(UnitarilyInvariantNorm):
     tie_tol : float, optional
         Singular values from ``(1 - tie_tol) s_1`` on count as equal to ``s_1``. The default
         is ``8 sqrt(max(m, n)) eps``.
+    rank_tol : float, optional
+        For its dual, the nuclear norm, and so for `lmo`.
 
     Notes
     -----
@@ -46,6 +48,7 @@ class Spectral(UnitarilyInvariantNorm):
     """
 
     tie_tol: float | None = None
+    rank_tol: float | None = None
 
     def __str__(self) -> str:
         return "spectral norm"
@@ -65,7 +68,7 @@ class Spectral(UnitarilyInvariantNorm):
     def dual(self) -> Norm:
         from normgrad.norms.nuclear import Nuclear  # the one of two that comes later
 
-        return Nuclear()
+        return Nuclear(self.rank_tol, self.tie_tol)
 
     def proximal(self, s: Array, step: Array) -> Proximal:
         # Moreau: prox = s - (projection on the l1 ball of radius t) = min(s, level), where
