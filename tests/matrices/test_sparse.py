@@ -183,3 +183,14 @@ def test_jax_vmap():
             np.testing.assert_allclose(G[k], expected, atol=1e-13)
             expected = normgrad.hvp(A, D, normgrad.Schatten(3))[ROWS, COLUMNS][order]
             np.testing.assert_allclose(dG[k], expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("k", [1, 3])
+def test_values_where_many_singular_values_are_tied(k: int, rng: Any) -> None:
+    """More than a gradient could be told of: an error for that, and none for the value."""
+    B = rng.standard_normal((60, 60))
+    A = scipy.sparse.block_diag([B] * 100).tocsr()
+    s = np.linalg.svd(B, compute_uv=False)
+    assert float(normgrad.ky_fan_norm(A, k)) == pytest.approx(k * s[0], rel=1e-13)
+    with pytest.raises(np.linalg.LinAlgError, match="more singular values are tied"):
+        normgrad.grad(A, normgrad.KyFan(k))

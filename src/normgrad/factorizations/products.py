@@ -49,7 +49,9 @@ def _tall(forth: Product, back: Product, A: Matrix, n: int, demand: Demand) -> O
     def find(rows: int) -> Found:
         start = gaussian((min(rows, n), n), A.model)
         steps = -(-min(max(n // 2, 200), n, max(600, _ROOM // n)) // start.shape[0])
-        problem = Problem(product, start, steps, 2 * demand.tie, patient=True)
+        # (for values alone it does not matter how many are tied)
+        tie = 2 * demand.tie if demand.vectors else None
+        problem = Problem(product, start, steps, tie, patient=True)
         return largest_eigenvectors(problem, demand.triplets)
 
     found = widened(_BLOCK, find)

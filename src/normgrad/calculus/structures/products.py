@@ -48,7 +48,7 @@ class ByProducts(Structure):
         return Verdict(True, f"{triplets} of {k} singular values by products with vectors")
 
     def value(self, A: Matrix) -> Array:
-        outcome = self._triplets(A)
+        outcome = self._triplets(A, vectors=False)
         if outcome is None:
             return Entire(self.norm).value(A)
         value = self._factors(A, outcome)[1]
@@ -106,12 +106,16 @@ class ByProducts(Structure):
             )
         return _nan_unless(outcome.holds, found)
 
-    def _triplets(self, A: Matrix) -> Outcome | None:
-        """Return leading triplets of A without copies, or None if A has to be formed for them."""
+    def _triplets(self, A: Matrix, vectors: bool = True) -> Outcome | None:
+        """Return leading triplets of A without copies, or None if A has to be formed for them.
+
+        Without `vectors`, some of those that may be more.
+        """
         tol = tolerances_at(self.norm, A)
         one, copies = A.without_copies()
         k = min(one.shape)
-        demand = Demand(min(-(-self.norm.triplets(min(A.shape)) // copies), k), tol.tie, tol.rank)
+        triplets = min(-(-self.norm.triplets(min(A.shape)) // copies), k)
+        demand = Demand(triplets, tol.tie, tol.rank, vectors)
         reason = f"with {k} singular values a dense factorization is as quick"
         if copies == 1 or k >= _SMALLEST:
             outcome = leading_triplets(one, demand)
