@@ -1,5 +1,7 @@
 """Sparse matrices of SciPy, PyTorch and JAX: as the dense array, on the stored positions."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
