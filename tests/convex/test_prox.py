@@ -140,6 +140,14 @@ def test_it_starts_along_the_subgradient_of_least_norm(
 
 @pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1, normgrad.KyFan(2), normgrad.Schatten(3)])
 def test_the_ball_of_radius_0_is_a_point(ord: Any, rng: Any) -> None:
-    for A in (rng.standard_normal((3, 2)), np.diag([3.0, 1.0]), np.eye(2)):
+    for A in (rng.standard_normal((3, 2)), np.diag([3.0, 1.0]), np.eye(2), np.zeros((3, 2))):
         J = torch.func.jacrev(lambda x: normgrad.project(x, 0.0, ord))(torch.from_numpy(A))
         np.testing.assert_array_equal(J.numpy(), 0)
+
+
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1, normgrad.KyFan(2), normgrad.Schatten(3)])
+def test_a_ball_grows_from_radius_0_along_what_is_not_zero(ord: Any) -> None:
+    for A in (np.diag([3.0, 0.0]), np.zeros((3, 2)), np.diag([3.0, 1.0, 0.0])):
+        f = lambda r: normgrad.project(torch.from_numpy(A), r, ord)  # noqa: B023, E731
+        dP = torch.func.jacfwd(f)(torch.tensor(0.0).double())
+        np.testing.assert_allclose(dP.numpy(), normgrad.project(A, 1e-9, ord) / 1e-9, atol=1e-8)
