@@ -4,10 +4,10 @@ from typing import Any
 
 from normgrad._argument import Argument, with_direction
 from normgrad._convex import prox
-from normgrad.arithmetic import EPSILON, Array, frobenius
-from normgrad.calculus import nearest_subgradient, rank_after_threshold
+from normgrad.arithmetic import EPSILON, Array
+from normgrad.calculus import NormByEntries, nearest_subgradient, rank_after_threshold
 from normgrad.engines import engine_of
-from normgrad.norms import resolve
+from normgrad.norms import Frobenius, resolve
 
 __all__ = ["in_subdifferential", "singular_value_threshold", "subgradient_distance"]
 
@@ -28,7 +28,8 @@ def subgradient_distance(
     Returns
     -------
     (...) array
-        0, up to rounding, for a subgradient: in convex optimisation, a certificate.
+        0, up to rounding, for a subgradient: in convex optimisation, a certificate. NaN where
+        an entry of x or g is not finite.
 
     Raises
     ------
@@ -62,9 +63,10 @@ def subgradient_distance(
     norm = resolve(ord)
     m, n = argument.x.shape[-2:]
     norm.check_shape(int(m), int(n))
+    size = NormByEntries(Frobenius())
 
     def distance(A: Array, g: Array) -> Array:
-        return frobenius(g - nearest_subgradient(norm, A, g))
+        return size.value(g - nearest_subgradient(norm, A, g))
 
     return argument.like_value(argument.engine.constant(distance, argument.x, given))
 

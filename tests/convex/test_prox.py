@@ -140,7 +140,7 @@ def test_it_starts_along_the_subgradient_of_least_norm(
 
 @pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1, normgrad.KyFan(2), normgrad.Schatten(3)])
 def test_the_ball_of_radius_0_is_a_point(ord: Any, rng: Any) -> None:
-    for A in (rng.standard_normal((3, 2)), np.diag([3.0, 1.0]), np.eye(2)):
+    for A in (rng.standard_normal((3, 2)), np.diag([3.0, 1.0]), np.eye(2), np.zeros((3, 2))):
         J = torch.func.jacrev(lambda x: normgrad.project(x, 0.0, ord))(torch.from_numpy(A))
         np.testing.assert_array_equal(J.numpy(), 0)
 
@@ -180,3 +180,11 @@ def test_derivative_of_weighted_norms_by_blocks(rng: Any) -> None:
             g = lambda d: normgrad.prox(torch.diag(d), 0.7, norm_)  # noqa: B023, E731
             found, expected = (torch.func.jvp(h, (d,), (E,))[1] for h in (f, g))
             np.testing.assert_allclose(found, expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1, normgrad.KyFan(2), normgrad.Schatten(3)])
+def test_a_ball_grows_from_radius_0_along_what_is_not_zero(ord: Any) -> None:
+    for A in (np.diag([3.0, 0.0]), np.zeros((3, 2)), np.diag([3.0, 1.0, 0.0])):
+        f = lambda r: normgrad.project(torch.from_numpy(A), r, ord)  # noqa: B023, E731
+        dP = torch.func.jacfwd(f)(torch.tensor(0.0).double())
+        np.testing.assert_allclose(dP.numpy(), normgrad.project(A, 1e-9, ord) / 1e-9, atol=1e-8)

@@ -108,6 +108,84 @@ def test_every_library(ord: Any) -> None:
     assert np.isnan(f(A * np.nan, g)).all()
 
 
+@norms
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_distances_that_have_no_square(ord: Any, dtype: str) -> None:
+    size = float(np.finfo(dtype).max) / 8
+    for A in (np.eye(3), np.diag([2.0, 1, 0]), np.ones((3, 3)), np.zeros((3, 3))):
+        x, g = A.astype(dtype), np.eye(3, dtype=dtype)
+        for c in (size, size**0.75):
+            d = normgrad.subgradient_distance(x, np.asarray(c, dtype) * g, ord)
+            assert d / c == pytest.approx(3**0.5, rel=1e-6)
+
+
+@norms
+@pytest.mark.parametrize("is_complex", [False, True])
+def test_a_large_g_costs_no_digits(ord: Any, is_complex: bool) -> None:
+    """Far away the nearest element is that of a face, and no longer depends on how far."""
+    rng = np.random.default_rng(4)
+    g = rng.standard_normal((4, 3)) + is_complex * 1j * rng.standard_normal((4, 3))
+    for A in (matrix("tied top", 4, 3, is_complex), lines(1, is_complex), np.ones((4, 3)) + 0 * g):
+        with np.errstate(all="ignore"):
+            near, far = (nearest_subgradient(resolve(ord), A, c * g) for c in (1e5, 1e250))
+        np.testing.assert_allclose(near, far, atol=1e-9)
+
+
+@norms
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_g_that_is_not_finite_stays_alone(ord: Any, bad: float) -> None:
+    x, g = np.stack([np.eye(3)] * 3), np.stack([np.eye(3)] * 3)
+    g[1, 0, 1] = bad
+    alone = normgrad.subgradient_distance(x[0], g[0], ord)
+    for array in (np.asarray, torch.from_numpy):
+        d = normgrad.subgradient_distance(array(x), array(g), ord)
+        np.testing.assert_allclose(d, [alone, math.nan, alone], atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("array", "dtype"),
+    [
+        (np.asarray, "float64"),
+        (np.asarray, "float32"),
+        (torch.from_numpy, "float32"),
+        (jnp.asarray, "float32"),
+    ],
+)
+def test_entries_of_a_wide_range_are_no_zeros(array: Any, dtype: str) -> None:
+    b = 1e300 if dtype == "float64" else 1e30
+    x = np.array([[b, b, 0], [1 / b, 0, 1 / b]])  # the first two are tied
+    cases = [
+        ([[1, 0, 0], [0, 0, 0]], (2 / 3) ** 0.5),  # lambda = (2/3, 1/3)
+        ([[1, 0, 0], [1, 0, 0]], 0),
+        ([[0, 1, 0], [0, 0.5, 0]], 0),
+        ([[0.5, 0.5, 0], [0.5, -0.25, 0]], 0),
+        ([[0, 0, 0], [0, 0, 1]], (5 / 3) ** 0.5),  # lambda = (1/3, 2/3)
+    ]
+    g, expected = map(np.array, zip(*cases, strict=True))
+    x, g = (array(y.astype(dtype)) for y in (x + 0 * g, g))
+    for ord, axis in ((1, (-2, -1)), (math.inf, (-1, -2))):
+        d = normgrad.subgradient_distance(x, g, ord, axis=axis)
+        np.testing.assert_allclose(d, expected, atol=1e-6)
+        given = normgrad.in_subdifferential(x, g, ord, axis=axis)
+        np.testing.assert_array_equal(given, expected == 0)
+
+
+def test_few_steps_for_many_columns(monkeypatch: Any) -> None:
+    from normgrad.calculus import subdifferential
+
+    steps, loop = [], subdifferential.while_loop
+
+    def counted(go_on: Any, step: Any, state: Any) -> Any:
+        return loop(go_on, lambda state: steps.append(1) or step(state), state)
+
+    monkeypatch.setattr(subdifferential, "while_loop", counted)
+    A = np.random.default_rng(3).choice([-1.0, 0.0, 1.0], (50, 300))
+    A[0] += 50 - np.abs(A).sum(axis=0)  # all columns are tied
+    g = np.random.default_rng(4).standard_normal(A.shape)
+    normgrad.subgradient_distance(A, g, 1)
+    assert len(steps) < 40
+
+
 def test_what_is_refused() -> None:
     with pytest.raises(NotImplementedError, match="subdifferential"):
         normgrad.subgradient_distance(np.eye(2), np.eye(2), -2)

@@ -45,7 +45,7 @@ class MapBySingularValues(BySingularValues, ProxRule):
         """Return the map of singular values, and where it is the identity, (...)."""
 
     def in_step(self, step: Array, t: Array, s: Array, tie: float) -> Array:
-        """Return the derivative in t, which is `step` where t is not 0."""
+        """Return the derivative in t, which is `step` but for what zeros ask for."""
         return step
 
     def prox(self, A: Array, t: Array) -> Array:
@@ -173,7 +173,7 @@ class ProjectionByEntries(_MapByEntries):
     """The nearest point of the ball of an entrywise norm; t is the radius."""
 
     def map(self, A: Array, t: Array) -> tuple[EntrywiseProximal, Array]:
-        outside = self.norm.of_entries(A) > t
+        outside = (self.norm.of_entries(A) > t) | (t == 0)  # (of that ball 0 is no inner point)
         projection = self.norm.projection_entries(A, t).outside(outside, A)
         P = projection.point
         P = _within(self.norm.of_entries(P), t)[..., None, None] * P

@@ -106,7 +106,7 @@ class AbsoluteSum(EntrywiseNorm):
         xp = namespace(sums)
         return (xp.max if self.largest else xp.min)(sums, axis=-1)
 
-    def _sums(self, A: Array) -> Array:
+    def sums(self, A: Array) -> Array:
         """Return the sums of the lines; where they need it, all of a matrix over a power of two."""
         sums = absolute_sum(A, self.axis)
         common: Array = branch(
@@ -151,7 +151,7 @@ class AbsoluteSum(EntrywiseNorm):
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
         if 0 in A.shape[-2:]:
             return namespace(A).zeros_like(A)
-        sums = self._sums(A)
+        sums = self.sums(A)
         if A.ndim == 2 and is_readable(A) and not is_jax(A):
             return self._in_few_lines(A, sums, tie)
         weights = self._weights(A, sums, tie)
@@ -190,7 +190,7 @@ class AbsoluteSum(EntrywiseNorm):
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:
         if not is_complex(A) or 0 in A.shape[-2:]:
             return namespace(A).zeros_like(E)
-        return self._weights(A, self._sums(A), tie) * phase_derivative(A, E)
+        return self._weights(A, self.sums(A), tie) * phase_derivative(A, E)
 
 
 @final

@@ -17,7 +17,6 @@ from normgrad.arithmetic import (
     Array,
     conj,
     divide,
-    is_complex,
     machine_epsilon,
     namespace,
     phase,
@@ -38,10 +37,14 @@ class _Threshold(NamedTuple):
     Across its phase an entry turns with its modulus as the radius. Along it, a kept entry moves
     with E, less the change of its level: the mean over the kept in its column; and where the
     radius is common, less the means of all columns, which make the change of the radius.
+    A zero entry has no phase, and all of E is across it: it stays 0 under a level, and else moves
+    freely.
 
     Parameters
     ----------
-    sign, across, kept : (..., m, n) array
+    sign, kept : (..., m, n) array
+    across : (..., m, n) array
+        The quotient of the moduli, after and before; at a zero its limit, 0 or 1.
     share : (..., 1, n) array
         1/(number of kept entries) for each column with a level, else 0.
     common : (..., 1, 1) array
@@ -60,7 +63,7 @@ class _Threshold(NamedTuple):
         level = self.share * xp.sum(self.kept * along, axis=-2, keepdims=True)
         radius = self.common * xp.sum(level, axis=-1, keepdims=True)
         dX = self.sign * (self.kept * (along - level + self.share * radius))
-        return dX + self.across * (E - self.sign * along) if is_complex(E) else dX
+        return dX + self.across * (E - self.sign * along)
 
 
 class _Columns(NamedTuple):
@@ -109,7 +112,7 @@ class _Columns(NamedTuple):
         total = xp.sum(share, axis=-1, keepdims=True)
         derivative = _Threshold(
             sign,
-            divide(size, self.size, 1.0 if not common else 0.0),
+            divide(size, self.size, xp.where(share > 0, 0.0, 1.0)),
             kept,
             share,
             divide(xp.ones_like(total), total) if common else none,
