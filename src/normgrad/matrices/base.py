@@ -217,6 +217,12 @@ class Matrix(ABC):
     def __matmul__(self, other: Array) -> Array:
         if isinstance(other, Matrix) or not hasattr(other, "ndim"):
             return NotImplemented
+        n = self.shape[-1]
+        if tuple(other.shape[-2:])[:1] != (n,):
+            raise ValueError(
+                f"a {type(self).__name__} of shape {self.shape} takes a vector ({n},) or columns "
+                f"(..., {n}, k); got shape {tuple(other.shape)}"
+            )
         if other.ndim == 1:
             return self.matmat(other[:, None])[..., 0]
         return self.matmat(other)
