@@ -1,5 +1,6 @@
 """What matrix types refuse says what was got, and what to do; what they must take."""
 
+import re
 from typing import Any
 
 import jax.numpy as jnp
@@ -108,3 +109,23 @@ def test_advice_for_matrix_types() -> None:
         normgrad.subgradient_distance(S, S, 2)
     with pytest.raises(ValueError, match="'iteration'"):
         normgrad.polar(np.eye(3), "iterate")
+
+
+@pytest.mark.parametrize(
+    "A",
+    [
+        normgrad.Diagonal(np.ones(2), (2, 3)),
+        normgrad.BlockDiagonal([np.ones((1, 2)), np.ones((1, 1))]),
+        normgrad.Convolution1d(np.ones((1, 1, 2)), 3),
+        normgrad.Kronecker(np.ones((2, 1)), np.ones((1, 3))),
+        normgrad.LowRank(torch.ones(2, 1), torch.ones(1, 3)),
+    ],
+    ids=lambda A: type(A).__name__,
+)
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (7,), (2, 3), (3, 2, 3)], ids=str)
+def test_vectors_of_another_length(A: Any, shape: Any) -> None:
+    v = np.ones(shape)
+    with pytest.raises(
+        ValueError, match=rf"takes a vector \(3,\).*got shape {re.escape(str(shape))}"
+    ):
+        A @ (torch.from_numpy(v) if isinstance(A.model, torch.Tensor) else v)
