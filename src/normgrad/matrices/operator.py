@@ -49,7 +49,8 @@ class Operator(Matrix):
     ValueError, TypeError
         If `matvec`, called once with zeros, returns something else than a vector of length m
         and the dtype of v; if it maps zeros to another vector; if it depends on something
-        that is differentiated and not in `params`.
+        that is differentiated and not in `params`. From a norm by products: if those with
+        the singular vectors found tell that `rmatvec` is not its adjoint, or it is not linear.
 
     Notes
     -----
