@@ -1,10 +1,8 @@
 """Arguments checked and brought into the form that the rules compute with."""
 
-import operator
 from typing import Any
 
-import numpy as np
-
+from normgrad._axes import two_axes
 from normgrad._structured import StructuredArgument
 from normgrad.arithmetic import COMPUTED_IN, NATIVE, Array, dtype_name, half_of_value, is_compiling
 from normgrad.calculus import (
@@ -56,7 +54,7 @@ class Argument:
         self.engine = engine_of(x) if engine is None else engine
         x = self.engine.dense(x)
         self.given_shape = tuple(x.shape)
-        self.axis = _two_axes(axis, x.ndim, self.given_shape)
+        self.axis = two_axes(axis, x.ndim, self.given_shape)
         name = dtype_name(x.dtype)
         if name in NATIVE:
             self.dtype = name
@@ -101,38 +99,6 @@ class Argument:
         if self.axis != (self.ndim - 2, self.ndim - 1):
             G = self.engine.moveaxis(G, (-2, -1), self.axis)
         return self.engine.astype(G, self.dtype) if self.dtype in COMPUTED_IN else G
-
-
-def _two_axes(axis: Any, ndim: int, shape: tuple[int, ...]) -> tuple[int, int]:
-    """Return `axis` as two distinct nonnegative integers."""
-    if ndim < 2:
-        raise ValueError(
-            f"a matrix norm needs an array with at least 2 axes; got {ndim}, shape {shape}. "
-            "For the norm of a vector use the library's own vector_norm"
-        )
-    try:
-        first, second = axis
-        pair = operator.index(first), operator.index(second)
-    except TypeError:
-        raise TypeError(
-            f"axis must be a pair of integers, the rows' and the columns' axis; got {axis!r}"
-        ) from None
-    except ValueError:
-        raise ValueError(
-            f"axis must be a pair of integers, the rows' and the columns' axis; got {axis!r}"
-        ) from None
-    for i in pair:
-        if not -ndim <= i < ndim:
-            raise np.exceptions.AxisError(
-                f"axis {i} is out of bounds for an array of shape {shape}, with {ndim} axes"
-            )
-    row, column = pair[0] % ndim, pair[1] % ndim
-    if row == column:
-        raise ValueError(
-            f"the rows' and the columns' axis must differ; got axis={axis!r}, both axis {row} "
-            f"of an array of shape {shape}"
-        )
-    return row, column
 
 
 _PREPARED: dict[Any, tuple[Engine, NormRule] | None] = {}

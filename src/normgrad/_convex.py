@@ -13,7 +13,7 @@ from normgrad._argument import (
     prox_rule,
 )
 from normgrad._structured import StructuredArgument
-from normgrad.arithmetic import Array
+from normgrad.arithmetic import Array, is_number
 from normgrad.calculus import FactoredMap, FactoredOracle, ProxRule
 from normgrad.engines import engine_of
 from normgrad.matrices import PSD, Hermitian, as_matrix
@@ -290,10 +290,20 @@ def _mapped(
 
 
 def _check_number(name: str, t: Any) -> None:
-    if isinstance(t, (str, bytes, list, tuple, complex)) or t is None:
+    if not is_number(t):
+        dtype = getattr(t, "dtype", None)
         raise TypeError(
             f"{name} must be a nonnegative number, or an array of them of the library of the "
-            f"matrix, as np.array or torch.tensor make; got {type(t).__name__} {t!r}"
+            f"matrix, as np.array or torch.tensor make; got {type(t).__name__} "
+            + (f"{t!r}" if dtype is None else f"of dtype {dtype}")
         )
-    if isinstance(t, (int, float)) and not t >= 0:
-        raise ValueError(f"{name} must be a nonnegative number; got {t!r}")
+    if isinstance(t, (int, float)):
+        try:
+            valid = float(t) >= 0
+        except OverflowError:
+            raise ValueError(
+                f"{name} must be a number that a float can hold; got an integer of "
+                f"{int(t).bit_length()} bits"
+            ) from None
+        if not valid:
+            raise ValueError(f"{name} must be a nonnegative number; got {t!r}")

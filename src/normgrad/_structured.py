@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from normgrad._axes import two_axes
 from normgrad.arithmetic import COMPUTED_IN, NATIVE, Array, dtype_name, half_of_value
 from normgrad.calculus import NormOfStructure, NormRule
 from normgrad.engines import Engine, engine_of
@@ -19,9 +20,12 @@ class StructuredArgument:
     x: Array
 
     def __init__(self, A: Matrix, axis: Any, engine: Engine | None = None) -> None:
-        if axis != (-2, -1):
+        pair, last = two_axes(axis, A.ndim, A.shape), (A.ndim - 2, A.ndim - 1)
+        if pair != last:
+            hint = "; for the transpose pass x.T" if pair == last[::-1] else ""
             raise ValueError(
-                f"a {type(A).__name__} has its matrix axes last; axis={axis!r} is for arrays"
+                f"a {type(A).__name__} of shape {A.shape} has its matrix axes last, (-2, -1); got "
+                f"axis={axis!r}{hint}"
             )
         if A.fixed:
             A = Fixed(A)
@@ -106,7 +110,7 @@ class StructuredArgument:
     def as_factors(self, row: Array) -> LowRank:
         """Return the matrix with the factors in a row, (m, r) and (r, n)."""
         m, n = self.shape[-2:]
-        r = row.shape[-1] // (m + n)
+        r = row.shape[-1] // max(m + n, 1)
         left = self.engine.reshape(row[..., : m * r], (*self.batch, m, r))
         right = self.engine.reshape(row[..., m * r :], (*self.batch, r, n))
         return LowRank.build(tuple(self._rounded(x) for x in (left, right)), None)

@@ -7,6 +7,7 @@ from normgrad._convex import prox
 from normgrad.arithmetic import EPSILON, Array
 from normgrad.calculus import NormByEntries, nearest_subgradient, rank_after_threshold
 from normgrad.engines import engine_of
+from normgrad.matrices import as_matrix
 from normgrad.norms import Frobenius, resolve
 
 __all__ = ["in_subdifferential", "singular_value_threshold", "subgradient_distance"]
@@ -123,7 +124,7 @@ def singular_value_threshold(
     Parameters
     ----------
     x, step, axis, method
-        As for `prox`.
+        As for `prox`; x is an array.
 
     Returns
     -------
@@ -140,6 +141,11 @@ def singular_value_threshold(
     (array([[1., 0.],
            [0., 0.]]), 1)
     """
+    if as_matrix(x) is not None:
+        raise TypeError(
+            "singular_value_threshold counts the singular values of arrays; got a "
+            f"{type(x).__name__}: prox(x, step, 'nuc') is the matrix alone, or pass x.dense()"
+        )
     matrix = prox(x, step, "nuc", axis=axis, method=method)
     argument = Argument(x, axis, engine_of(x, step))
     t = argument.engine.number(step, argument.x, tuple(argument.x.shape[:-2]))

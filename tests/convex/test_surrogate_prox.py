@@ -194,3 +194,42 @@ def _check_optimality(A: Any, ord: Any) -> None:
         G = (A - P) / (2 * step * size[:, None, None])
         np.testing.assert_allclose(np.sum(G * P, axis=(-2, -1)), size, rtol=1e-10)
         assert np.max(normgrad.dual_norm(G, ord)) <= 1 + 1e-10
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+@pytest.mark.parametrize("ord", ["fro", "nuc", normgrad.KyFan(2)], ids=str)
+def test_squares_at_matrix_types_of_any_scale(scale: float, ord: Any) -> None:
+    """The point and the gradient have degree 1, and so have the derivatives in step and x."""
+    squared = normgrad.Squared(ord)
+    for A in (
+        normgrad.LowRank(np.array([[1.0], [2.0], [0.0]]), np.ones((1, 3))),
+        normgrad.BlockDiagonal([np.array([[1.0, 2.0]]), np.array([[3.0], [1.0]])]),
+        normgrad.Diagonal(np.array([3.0, 1.0, 2.0])),
+    ):
+        far = A.replace((scale * A.parameters[0], *A.parameters[1:]))
+        if A.scaling == "together":
+            far = scale * A
+        for f in (
+            lambda A: normgrad.prox(A, 0.2, squared).dense(),
+            lambda A: normgrad.grad(A, squared).parameters[0],
+            lambda A: normgrad.hvp(A, A, squared).parameters[0],
+        ):
+            np.testing.assert_allclose(f(far) / scale, f(A), atol=1e-12)
+    t = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
+    d = torch.tensor([3.0, 1.0, 2.0], dtype=torch.float64)
+    rates = [
+        torch.autograd.grad(normgrad.prox(normgrad.Diagonal(c * d), t, squared).diagonal[0] / c, t)
+        for c in (1, scale)
+    ]
+    torch.testing.assert_close(*rates)
+
+
+def test_squares_of_ky_fan_norms_where_zeros_are_not_stored() -> None:
+    for A in (
+        normgrad.LowRank(np.ones((5, 1)), np.ones((1, 5))),
+        normgrad.BlockDiagonal([np.ones((1, 4)), np.ones((4, 1))]),
+    ):
+        for k in (1, 2, 3, 5):
+            ord = normgrad.Squared(normgrad.KyFan(k))
+            expected = normgrad.prox(A.dense(), 0.1, ord)
+            np.testing.assert_allclose(normgrad.prox(A, 0.1, ord).dense(), expected, atol=1e-14)

@@ -234,9 +234,14 @@ def test_hermitian_arrays_are_recognised(is_complex: bool) -> None:
         (lambda: normgrad.Sum(), ValueError, "at least one"),
         (lambda: normgrad.BlockDiagonal(np.ones((2, 2))), ValueError, "at least 3 axes"),
         (
-            lambda: normgrad.matrix_norm(normgrad.Diagonal(np.ones(2)), axis=(0, 1)),
+            lambda: normgrad.matrix_norm(normgrad.Diagonal(np.ones(2)), axis=(-1, 0)),
             ValueError,
-            "matrix axes last",
+            r"matrix axes last.*got axis=\(-1, 0\).*x\.T",
+        ),
+        (
+            lambda: normgrad.matrix_norm(normgrad.Diagonal(np.ones((4, 2))), axis=(0, 1)),
+            ValueError,
+            r"shape \(4, 2, 2\) has its matrix axes last",
         ),
         (
             lambda: normgrad.matrix_norm(normgrad.Diagonal(np.ones(2)), method="qr"),

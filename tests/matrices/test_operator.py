@@ -284,7 +284,7 @@ ERRORS = {
     "no library that is imported.*Give dtype": lambda: Operator(lambda v: v.missing, (M, N)),
     "close over indices": lambda: Operator(lambda v, i: v[i], (2, 2), (np.arange(2),)),
     "params must be a tuple": lambda: Operator(lambda v, s: s * v, (2, 2), np.ones(2)),
-    "shape must be a pair": lambda: Operator(lambda v: v, 3),
+    "shape of an operator is a pair": lambda: Operator(lambda v: v, 3),
     "Pass rmatvec": lambda: matrix_norm(Operator(lambda v: v, (300, 300)), 2),
     "NumPy does not differentiate": lambda: value_and_grad(
         Operator(lambda v, s: s * v, (3, 3), (np.ones(3),)), 2

@@ -238,3 +238,32 @@ def test_isometries_at_the_end_of_the_range(dtype: Any, scale: float) -> None:
         mu = np.ones(400) if ord != 2 else np.arange(400) == 399
         np.testing.assert_allclose(value, values.sum() if ord != 2 else values[-1], rtol=1e-6)
         np.testing.assert_allclose(G.parameters[0], mu, atol=1e-5)
+
+
+@pytest.mark.parametrize("exponent", [-1030, -1060, 1010])
+@pytest.mark.parametrize("ord", [2, normgrad.KyFan(2)], ids=str)
+def test_matrices_at_the_ends_of_the_range_by_products(ord: Any, exponent: int, rng: Any) -> None:
+    """Also of subnormal entries, whose size has no reciprocal."""
+    X = np.ldexp(rng.integers(-8, 8, (300, 250)).astype(float), exponent)
+    unit = np.ldexp(X, -exponent)
+    A = normgrad.Operator(lambda v: X @ v, X.shape, rmatvec=lambda u: X.T @ u)
+    value, G = normgrad.value_and_grad(A, ord)
+    expected, H = normgrad.value_and_grad(unit, ord)
+    least = np.ldexp(1.0, -1074 - exponent)
+    assert np.ldexp(float(value), -exponent) == pytest.approx(float(expected), 1e-12, abs=least)
+    np.testing.assert_allclose(G.dense(), H, atol=1e-10)
+    low = normgrad.Operator(
+        lambda v, p: p @ v, X.shape, (torch.tensor(np.ldexp(unit, -130), dtype=torch.float32),)
+    )
+    value = float(normgrad.matrix_norm(low, ord))
+    assert np.ldexp(value, 130) == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("scale", [2.0**-1035, 2.0**1010])
+def test_transposed_convolutions_at_the_ends_of_the_range(scale: float) -> None:
+    A, B = (
+        normgrad.Convolution2d(c * np.ones((1, 1, 3, 3)), (20, 20), padding="zeros").T
+        for c in (1.0, scale)
+    )
+    value = float(normgrad.matrix_norm(B, 2)) / scale
+    assert value == pytest.approx(float(normgrad.matrix_norm(A, 2)), rel=1e-12)

@@ -1,11 +1,12 @@
 """What matrix types refuse says what was got, and what to do; what they must take."""
 
+import re
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import scipy.sparse
+import scipy.sparse.linalg
 import torch
 
 import normgrad
@@ -108,3 +109,174 @@ def test_advice_for_matrix_types() -> None:
         normgrad.subgradient_distance(S, S, 2)
     with pytest.raises(ValueError, match="'iteration'"):
         normgrad.polar(np.eye(3), "iterate")
+
+
+@pytest.mark.parametrize(
+    "A",
+    [
+        normgrad.Diagonal(np.ones(2), (2, 3)),
+        normgrad.BlockDiagonal([np.ones((1, 2)), np.ones((1, 1))]),
+        normgrad.Convolution1d(np.ones((1, 1, 2)), 3),
+        normgrad.Kronecker(np.ones((2, 1)), np.ones((1, 3))),
+        normgrad.LowRank(torch.ones(2, 1), torch.ones(1, 3)),
+    ],
+    ids=lambda A: type(A).__name__,
+)
+@pytest.mark.parametrize("shape", [(), (1,), (2,), (7,), (2, 3), (3, 2, 3)], ids=str)
+def test_vectors_of_another_length(A: Any, shape: Any) -> None:
+    v = np.ones(shape)
+    with pytest.raises(
+        ValueError, match=rf"takes a vector \(3,\).*got shape {re.escape(str(shape))}"
+    ):
+        A @ (torch.from_numpy(v) if isinstance(A.model, torch.Tensor) else v)
+
+
+D = normgrad.Diagonal(np.ones(2))
+TENSOR = torch.eye(3, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda: D / "a", TypeError, "divided by one; got 'a'"),
+        (lambda: D * None, TypeError, "by a number.*got None"),
+        (lambda: D * {}, TypeError, "by a number.*got {}"),
+        (lambda: D * np.array("a"), TypeError, "by a number.*dtype <U1"),
+        (lambda: normgrad.Sparse([], ([], []), (-3, 3)), ValueError, r"negative; got \(-3, 3\)"),
+        (lambda: normgrad.Operator(lambda v: v, (3.7, 3)), TypeError, r"integers.*got \(3.7, 3\)"),
+        (lambda: normgrad.Operator(lambda v: v, (3, -3)), ValueError, "must not be negative"),
+        (
+            lambda: normgrad.Hermitian([[np.nan, 2], [5, 1.0]], check=True),
+            ValueError,
+            "not Hermitian.*nan",
+        ),
+        (lambda: normgrad.PSD(np.diag([1.0, np.inf]), check=True), ValueError, "not Hermitian"),
+        (lambda: normgrad.PSD([[1, 2], [2, 1]], check=True), ValueError, "eigenvalue -1"),
+        (lambda: normgrad.Hermitian([["a"]], check=True), TypeError, "real or complex.*got dtype"),
+        (
+            lambda: normgrad.singular_value_threshold(D, 1.0),
+            TypeError,
+            r"got a Diagonal: prox\(x, step, 'nuc'\)",
+        ),
+    ],
+)
+def test_what_is_refused(make: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    "matrix",
+    [
+        np.eye(2, dtype=int),
+        np.eye(2, dtype=bool),
+        np.eye(2, dtype="float16"),
+        np.zeros((0, 0)),
+        np.zeros((3, 0, 0)),
+        torch.eye(2, dtype=torch.bfloat16),
+        torch.eye(2, dtype=torch.int64),
+        jnp.eye(2, dtype="bfloat16"),
+    ],
+    ids=lambda x: f"{x.dtype} {tuple(x.shape)}",
+)
+def test_checks_of_any_dtype(matrix: Any) -> None:
+    for kind in (normgrad.Hermitian, normgrad.PSD):
+        assert kind(matrix, check=True).matrix is matrix
+
+
+def test_rounding_of_half_precision_passes_the_check() -> None:
+    v = np.array([1.0, 0.3, 0.7])
+    normgrad.PSD(np.outer(v, v).astype("float16"), check=True)
+
+
+@pytest.mark.parametrize("kind", [normgrad.LowRank, normgrad.Kronecker], ids=lambda k: k.__name__)
+@pytest.mark.parametrize("other", [TENSOR.numpy(), TENSOR.float(), 1j * TENSOR], ids=str)
+def test_factors_of_several_dtypes(kind: Any, other: Any) -> None:
+    """PyTorch promotes in sums, and not in products."""
+    first, second = torch.arange(9.0, dtype=torch.float64).reshape(3, 3) - 3, torch.as_tensor(other)
+    A, B = kind(first, other), kind(other, first)
+    for C, pair in ((A, (first, second)), (B, (second, first)), (1j * A, (1j * first, second))):
+        x, y = (p.to(torch.complex128).numpy() for p in pair)
+        dense = x @ y if kind is normgrad.LowRank else np.kron(x, y)
+        v = torch.ones(dense.shape[1])
+        np.testing.assert_allclose(C.dense().numpy(), dense, atol=1e-12)
+        np.testing.assert_allclose((C @ v).numpy(), dense @ v.numpy(), atol=1e-12)
+        np.testing.assert_allclose(C.T.dense().numpy(), dense.T, atol=1e-12)
+
+
+def test_axes_that_are_the_last() -> None:
+    S = scipy.sparse.csr_array(np.diag([3.0, 4.0]))
+    for axis in ((0, 1), (-2, 1), (0, -1)):
+        assert normgrad.matrix_norm(S, axis=axis) == normgrad.matrix_norm(S)
+    batch = normgrad.Diagonal(np.ones((4, 2)))
+    assert normgrad.matrix_norm(batch, axis=(1, 2)).shape == (4,)
+    assert normgrad.prox(D, 0.5, "nuc", axis=(0, 1)).diagonal.tolist() == [0.5, 0.5]
+
+
+@pytest.mark.parametrize("f", [normgrad.prox, normgrad.project, normgrad.lmo])
+@pytest.mark.parametrize("m", [0, 2])
+def test_maps_of_empty_factors(f: Any, m: int) -> None:
+    A = normgrad.LowRank(np.zeros((m, 1)), np.zeros((1, 0)))
+    assert f(A, 1.0, "nuc").dense().shape == (m, 0)
+
+
+@pytest.mark.parametrize(
+    ("norm", "diagonal"),
+    [
+        (normgrad.Nuclear(rank_tol=1e-3), [1.0, 1e-2]),
+        (normgrad.Spectral(tie_tol=0.1), [1.0, 0.92]),
+        (normgrad.Schatten(3, rank_tol=1e-3), [1.0, 1e-2]),
+    ],
+    ids=str,
+)
+def test_tolerances_of_a_kronecker_product(norm: Any, diagonal: Any) -> None:
+    A = normgrad.Kronecker(np.diag(diagonal), np.diag(diagonal))
+    value, G = normgrad.value_and_grad(A, norm)
+    expected, H = normgrad.value_and_grad(A.dense(), norm)
+    assert float(value) == pytest.approx(float(expected), rel=1e-14)
+    for received, wanted in zip(G.parameters, A.pull_dense(H), strict=True):
+        np.testing.assert_allclose(received, wanted, atol=1e-13)
+
+
+W = np.random.default_rng(0).standard_normal((300, 250))
+PRODUCTS = {
+    "twice": (lambda v: W @ v, lambda u: 2 * W.T @ u),
+    "rolled": (lambda v: W @ v, lambda u: np.roll(W.T @ u, 1)),
+    "not linear": (lambda v: W @ v + abs(v).sum(), lambda u: W.T @ u),
+    "no adjoint": (lambda v: W @ v, lambda u: 0 * (W.T @ u)),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_that_are_not_adjoint(name: str) -> None:
+    forth, back = PRODUCTS[name]
+    for A in (
+        normgrad.Operator(forth, W.shape, rmatvec=back),
+        normgrad.Operator(back, W.T.shape, rmatvec=forth),
+        scipy.sparse.linalg.LinearOperator(W.shape, matvec=forth, rmatvec=back, dtype=float),
+    ):
+        with pytest.raises(ValueError, match=r"do not fit together.*check_adjoint"):
+            normgrad.matrix_norm(A, 2)
+    with pytest.raises(ValueError, match="do not fit together"):
+        normgrad.value_and_grad(normgrad.Operator(forth, W.shape, rmatvec=back), normgrad.KyFan(2))
+
+
+def test_a_product_that_is_not_linear_and_is_transposed() -> None:
+    A = normgrad.Operator(lambda v, p: abs(v) * p, (300, 300), (torch.ones(300),))
+    with pytest.raises(ValueError, match=r"A\^H A v is 0.*must be linear"):
+        normgrad.matrix_norm(A, 2)
+
+
+def test_products_of_some_error_are_taken() -> None:
+    """As those of iterative solvers."""
+    noise = 1e-5 * np.random.default_rng(1).standard_normal(W.shape)
+    A = normgrad.Operator(lambda v: W @ v, W.shape, rmatvec=lambda u: (W + noise).T @ u)
+    assert float(normgrad.matrix_norm(A, 2)) == pytest.approx(np.linalg.norm(W, 2), rel=1e-4)
+
+
+def test_large_products_that_are_not_adjoint() -> None:
+    """Where each entry of a singular vector is small."""
+    a = np.linspace(1, 2, 10**5)
+    A = normgrad.Operator(lambda v: a * (a @ v), (10**5,) * 2, rmatvec=lambda u: 2 * a * (a @ u))
+    with pytest.raises(ValueError, match="times the other"):
+        normgrad.matrix_norm(A, 2)

@@ -14,7 +14,14 @@ from normgrad.arithmetic.control import (
     window,
 )
 from normgrad.arithmetic.correlation import around, correlation, windows
-from normgrad.arithmetic.dtypes import COMPUTED_IN, EPSILON, NATIVE, dtype_name, half_of_value
+from normgrad.arithmetic.dtypes import (
+    COMPUTED_IN,
+    EPSILON,
+    NATIVE,
+    dtype_name,
+    half_of_value,
+    is_number,
+)
 from normgrad.arithmetic.entries import (
     conj,
     conjugation,
@@ -57,6 +64,7 @@ from normgrad.arithmetic.precision import (
     has_double,
     is_single,
     like,
+    promoted,
     single,
     times,
 )
@@ -111,6 +119,7 @@ __all__ = [
     "is_compiling",
     "is_complex",
     "is_jax",
+    "is_number",
     "is_readable",
     "is_recorded",
     "is_single",
@@ -125,6 +134,7 @@ __all__ = [
     "number",
     "phase",
     "phase_derivative",
+    "promoted",
     "put",
     "put_block",
     "read_booleans",

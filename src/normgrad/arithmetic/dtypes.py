@@ -2,7 +2,7 @@
 
 from typing import Any
 
-__all__ = ["COMPUTED_IN", "EPSILON", "NATIVE", "dtype_name", "half_of_value"]
+__all__ = ["COMPUTED_IN", "EPSILON", "NATIVE", "dtype_name", "half_of_value", "is_number"]
 
 NATIVE = ("float32", "float64", "complex64", "complex128")
 """Dtypes that are computed in."""
@@ -32,6 +32,13 @@ def dtype_name(dtype: Any) -> str:
         given = getattr(dtype, "name", None) or getattr(dtype, "__name__", None)
         name = _names[dtype] = given or str(dtype).removeprefix("torch.")
     return name
+
+
+def is_number(x: Any, *kinds: str) -> bool:
+    """Whether x is a number of Python, or an array of numbers; "complex" among `kinds` or not."""
+    if hasattr(x, "ndim") and hasattr(x, "dtype"):
+        return dtype_name(x.dtype).startswith(("bool", "int", "uint", "float", "bfloat", *kinds))
+    return isinstance(x, (int, float)) or ("complex" in kinds and isinstance(x, complex))
 
 
 def half_of_value(name: str) -> str:

@@ -13,7 +13,17 @@ from normgrad.arithmetic.namespace import (
     namespace,
 )
 
-__all__ = ["double", "gaussian", "has_double", "is_single", "like", "row_blocks", "single", "times"]
+__all__ = [
+    "double",
+    "gaussian",
+    "has_double",
+    "is_single",
+    "like",
+    "promoted",
+    "row_blocks",
+    "single",
+    "times",
+]
 
 _BLOCK = 2**18
 """So many entries are multiplied in double precision at a time: few enough for a cache."""
@@ -45,6 +55,15 @@ def like(x: Array, y: Array) -> Array:
     """Return `x` in the precision of `y`; for a complex `x`, y must be complex."""
     to = y.dtype if is_complex(x) or not is_complex(y) else y.real.dtype
     return x if x.dtype == to else namespace(x).astype(x, to)
+
+
+def promoted(arrays: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Return tensors of PyTorch in the dtype that holds them all; other libraries promote."""
+    if len({x.dtype for x in arrays}) == 1 or not all(map(is_torch, arrays)):
+        return arrays
+    xp = namespace(arrays[0])
+    to = xp.result_type(*arrays)
+    return tuple(xp.astype(x, to, copy=False) for x in arrays)
 
 
 def row_blocks(A: Array) -> list[Array]:

@@ -48,7 +48,7 @@ class Scaled(NamedTuple):
         scaling = embedding.kind.scaling
         if scaling == "none":
             return cls((Normalised(x, None, None),))
-        if norm.degree != 1:
+        if norm.degree is None:
             return cls((cleared(x),))
         return cls(tuple(map(normalise, embedding.rows(x) if scaling == "each" else [x])))
 
@@ -66,9 +66,9 @@ class Scaled(NamedTuple):
         """Return that of A."""
         return sum(_exponent(row) for row in self.rows)
 
-    def value(self, value: Array) -> Array:
-        """Return what has degree 1 in A; NaN or inf where a parameter is."""
-        value = _shifted(value, self.exponent)
+    def value(self, value: Array, degree: int | None) -> Array:
+        """Return what has a degree in A, as a norm has 1; NaN or inf where a parameter is."""
+        value = _shifted(value, (degree or 0) * self.exponent)
         xp = namespace(value)
         for row in self.rows:
             if row.size is not None:
@@ -85,26 +85,24 @@ class Scaled(NamedTuple):
 
     def restored(self, x: Array, embedding: Embedding) -> Array:
         """Return parameters, as one row, with the powers of two that were taken out."""
-        rows = embedding.rows(x) if len(self.rows) > 1 else [x]
-        parts = [_shifted(part, _exponent(row)) for part, row in zip(rows, self.rows, strict=True)]
-        return self.marked(parts[0] if len(parts) == 1 else namespace(x).concat(parts, axis=-1))
+        return self._shifted(x, embedding, [_exponent(row) for row in self.rows])
 
-    def gradient(self, x: Array, embedding: Embedding, exponent: Any = 0) -> Array:
+    def gradient(
+        self, x: Array, embedding: Embedding, degree: int | None, exponent: Any = 0
+    ) -> Array:
         """Return a gradient in the parameters, from one at the scaled parameters.
 
-        `exponent` is to be added to those of the parameters that it has other than its own.
+        It is that of what has a degree in A, and has a power of two besides, if `exponent` is not
+        0.
         """
-        if len(self.rows) > 1:
-            total = self.exponent + exponent
-            parts = embedding.rows(x)
-            scaled = [
-                _shifted(part, _lead(total - _exponent(row), part))
-                for part, row in zip(parts, self.rows, strict=True)
-            ]
-            x = namespace(x).concat(scaled, axis=-1)
-        else:
-            x = _shifted(x, _lead(exponent, x))
-        return self.marked(x)
+        total = (degree or 0) * self.exponent + exponent
+        return self._shifted(x, embedding, [total - _exponent(row) for row in self.rows])
+
+    def _shifted(self, x: Array, embedding: Embedding, exponents: list[Any]) -> Array:
+        """Return a row with a power of two in each of its parts, marked."""
+        parts = embedding.rows(x) if len(self.rows) > 1 else [x]
+        parts = [_shifted(p, _lead(e, p)) for p, e in zip(parts, exponents, strict=True)]
+        return self.marked(parts[0] if len(parts) == 1 else namespace(x).concat(parts, axis=-1))
 
     def marked(self, x: Array) -> Array:
         """Return x, with NaN for each matrix with a parameter that is not finite."""
@@ -168,6 +166,7 @@ class StructuredDerivative:
     state: Any
     scaled: Scaled
     embedding: Embedding
+    degree: int | None
 
     @property
     def portable(self) -> bool:
@@ -180,7 +179,7 @@ class StructuredDerivative:
         A = self.embedding.kind.build(self.parameters, self.embedding.static)
         parts = self.state.apply(A, direction)
         x = self.embedding.row(parts, tuple(E.shape[:-2]))
-        return given.marked(self.scaled.gradient(x, self.embedding, exponent))
+        return given.marked(self.scaled.gradient(x, self.embedding, self.degree, exponent))
 
 
 def is_empty(embedding: Embedding, x: Array) -> bool:
@@ -224,7 +223,7 @@ class NormOfStructure(NormRule):
             return namespace(x).sum(0 * real(x), axis=(-2, -1))
         scaled = Scaled.of(self.embedding, x, self.norm)
         A = scaled.matrix(self.embedding)
-        return scaled.value(self.structure(A).value(A))
+        return scaled.value(self.structure(A).value(A), self.norm.degree)
 
     def value_and_gradient(self, x: Array) -> tuple[Array, Array]:
         if is_empty(self.embedding, x):
@@ -233,7 +232,8 @@ class NormOfStructure(NormRule):
         A = scaled.matrix(self.embedding)
         value, parts = self.structure(A).value_and_gradient(A)
         row = self.embedding.row(parts, tuple(x.shape[:-2]))
-        return scaled.value(value), scaled.gradient(row, self.embedding)
+        degree = self.norm.degree
+        return scaled.value(value, degree), scaled.gradient(row, self.embedding, degree)
 
     def linearized(self, x: Array) -> tuple[Array, Array, Derivative]:
         return (*self.value_and_gradient(x), self.derivative(x))
@@ -244,7 +244,9 @@ class NormOfStructure(NormRule):
         scaled = Scaled.of(self.embedding, x, self.norm)
         A = scaled.matrix(self.embedding)
         state = self.structure(A).derivative(A)
-        return StructuredDerivative(A.parameters, state, scaled.without_matrix(), self.embedding)
+        return StructuredDerivative(
+            A.parameters, state, scaled.without_matrix(), self.embedding, self.norm.degree
+        )
 
     def name(self) -> str:
         raise NotImplementedError(

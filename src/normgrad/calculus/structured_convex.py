@@ -20,6 +20,7 @@ from normgrad.calculus.convex import (
     ProxByEntries,
     ProxBySingularValues,
 )
+from normgrad.calculus.normalise import restore
 from normgrad.calculus.rules import Derivative, ProxRule
 from normgrad.calculus.structured import Scaled, is_empty
 from normgrad.calculus.structures.base import Parts, State, tolerances_at
@@ -153,9 +154,11 @@ class _ByBlocks(MapOfStructure):
         state = BlockState.at(spectra, merged, s, curvature)
         tol = tolerances_at(self.rule.norm, A)
         step = self.rule.in_step(step, t, snap_to_zero(s, tol.rank), tol.tie)
-        in_t = scaled.marked(self._lifted(A, spectra, merged.split(step), x))
+        whole = scaled.rows[0].without_matrix()
+        in_t = self._lifted(A, spectra, merged.split(step), x)
+        in_t = restore(in_t, (whole, (self.rule.norm.degree or 1) - 1))
         row = RowDerivative(A.parameters, state, self.embedding)
-        derivative = SpectralDerivative(row, scaled.rows[0].without_matrix(), 0)
+        derivative = SpectralDerivative(row, whole, 0)
         return self._image(A, mapped, scaled, x), derivative, in_t
 
     def _image(self, A: BlockMatrix, mapped: Any, scaled: Scaled, x: Array) -> Array:
@@ -252,7 +255,8 @@ def not_unique(what: str) -> NotImplementedError:
 def _with_zeros(s: Array, A: Matrix, norm: Norm) -> Array:
     """Return singular values with some of the zeros that A has besides, for a Ky Fan norm."""
     xp = namespace(s)
-    missing = min(getattr(norm, "k", 0) + 1, *A.shape[-2:]) - s.shape[-1]
+    gauge = norm.norm if isinstance(norm, SquaredGauge) else norm
+    missing = min(getattr(gauge, "k", 0) + 1, *A.shape[-2:]) - s.shape[-1]
     if missing <= 0:
         return s
     return xp.concat([s, *[xp.zeros_like(s[..., :1])] * missing], axis=-1)

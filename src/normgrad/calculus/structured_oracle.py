@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Never, cast, final
 
-from normgrad.arithmetic import Array, adjoint, namespace, read_integer
+from normgrad.arithmetic import Array, adjoint, device, namespace, read_integer
 from normgrad.calculus.convex import Oracle, opposite
 from normgrad.calculus.normalise import normalise, restore
 from normgrad.calculus.rules import ProxRule
@@ -41,7 +41,7 @@ class FactoredOracle(MapOfStructure):
         xp, batch = namespace(x), tuple(x.shape[:-2])
         if is_empty(self.embedding, x):
             m, n = self.at(x).shape[-2:]
-            return xp.zeros((*batch, 1, m + n), dtype=x.dtype)
+            return xp.zeros((*batch, 1, m + n), dtype=x.dtype, device=device(x))
         scaled = Scaled.of(self.embedding, x, self.rule)
         A = scaled.matrix(self.embedding)
         left, right = self._factors(A)

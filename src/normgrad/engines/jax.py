@@ -40,7 +40,7 @@ jax.tree_util.register_dataclass(SpectralDerivative, ["lift", "scaled"], ["degre
 jax.tree_util.register_dataclass(EntrywiseDerivative, ["scaled", "value", "G"], ["norm", "tie"])
 jax.tree_util.register_pytree_node(Embedding, Embedding.split, Embedding.joined)
 jax.tree_util.register_dataclass(
-    StructuredDerivative, ["parameters", "state", "scaled", "embedding"], []
+    StructuredDerivative, ["parameters", "state", "scaled", "embedding"], ["degree"]
 )
 jax.tree_util.register_dataclass(RowDerivative, ["parameters", "state", "embedding"], [])
 

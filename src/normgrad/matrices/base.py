@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from typing import Any, ClassVar, NoReturn, Self
 
-from normgrad.arithmetic import Array, identity
+from normgrad.arithmetic import Array, identity, promoted
 from normgrad.matrices.checks import check_factor
 
 __all__ = ["Matrix"]
@@ -212,14 +212,30 @@ class Matrix(ABC):
 
     def dense(self) -> Array:
         """Return A as an array (..., m, n)."""
-        return self.matmat(identity(self.shape[-1], self.model))
+        (A,) = self._promoted()
+        return A.matmat(identity(A.shape[-1], A.model))
+
+    def _promoted(self, *vectors: Array) -> tuple[Any, ...]:
+        """Return A and vectors in one dtype, as products of PyTorch want it."""
+        given = (*self.parameters, *vectors)
+        arrays, k = promoted(given), len(self.parameters)
+        if all(a is b for a, b in zip(arrays, given, strict=True)):
+            return self, *vectors
+        return self.replace(arrays[:k]), *arrays[k:]
 
     def __matmul__(self, other: Array) -> Array:
         if isinstance(other, Matrix) or not hasattr(other, "ndim"):
             return NotImplemented
+        n = self.shape[-1]
+        if tuple(other.shape[-2:])[:1] != (n,):
+            raise ValueError(
+                f"a {type(self).__name__} of shape {self.shape} takes a vector ({n},) or columns "
+                f"(..., {n}, k); got shape {tuple(other.shape)}"
+            )
+        A, other = self._promoted(other)
         if other.ndim == 1:
-            return self.matmat(other[:, None])[..., 0]
-        return self.matmat(other)
+            return A.matmat(other[:, None])[..., 0]
+        return A.matmat(other)
 
     @property
     def T(self) -> "Matrix":
@@ -251,6 +267,7 @@ class Matrix(ABC):
         return other + (-self)
 
     def __truediv__(self, divisor: Any) -> "Matrix":
+        check_factor(self, divisor)
         return (1 / divisor) * self
 
     def __rmul__(self, factor: Any) -> "Matrix":

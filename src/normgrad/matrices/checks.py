@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from normgrad.arithmetic import Array, is_complex, library_of, real
+from normgrad.arithmetic import Array, device, is_complex, is_number, library_of, namespace, real
 
 __all__ = [
     "as_array",
@@ -14,6 +14,7 @@ __all__ = [
     "check_factor",
     "check_pair",
     "check_shape",
+    "in_one_library",
     "like_parameter",
     "one_library",
 ]
@@ -54,6 +55,16 @@ def one_library(arrays: Sequence[Array], what: str) -> None:
         raise TypeError(f"{what} must be of one library; got arrays of {kinds_text}")
 
 
+def in_one_library(arrays: Sequence[Array], what: str) -> tuple[Array, ...]:
+    """Return arrays with those of NumPy in the library and place of the others."""
+    one_library(arrays, what)
+    others = [x for x in arrays if library_of(x) != "numpy"]
+    if not others or library_of(others[0]) == "autograd":
+        return tuple(arrays)
+    xp, place = namespace(others[0]), device(others[0])
+    return tuple(xp.asarray(x, device=place) if library_of(x) == "numpy" else x for x in arrays)
+
+
 def like_parameter(G: Array, parameter: Array) -> Array:
     """Return a gradient as it belongs to a parameter: real for a real one."""
     return real(G) if is_complex(G) and not is_complex(parameter) else G
@@ -62,7 +73,7 @@ def like_parameter(G: Array, parameter: Array) -> Array:
 def check_pair(first: Any, second: Any, names: tuple[str, str]) -> tuple[Array, Array]:
     """Return two matrices, or batches of them, as arrays of one library."""
     pair = as_array(first, names[0]), as_array(second, names[1])
-    one_library(pair, " and ".join(names))
+    pair = in_one_library(pair, " and ".join(names))
     for x, name in zip(pair, names, strict=True):
         check_axes(x, 2, name)
     return pair
@@ -70,16 +81,24 @@ def check_pair(first: Any, second: Any, names: tuple[str, str]) -> tuple[Array, 
 
 def check_factor(A: Any, factor: Any) -> None:
     """Raise TypeError unless a matrix can be multiplied by the factor, a number."""
-    if getattr(factor, "ndim", 0) or isinstance(factor, (str, list, tuple)):
+    if getattr(factor, "ndim", 0) or not is_number(factor, "complex"):
         shape = getattr(factor, "shape", None)
-        got = f"an array of shape {tuple(shape)}" if shape is not None else repr(factor)
-        raise TypeError(f"a {type(A).__name__} can be multiplied by a number; got {got}")
+        got = repr(factor)
+        if shape is not None:
+            got = f"an array of dtype {factor.dtype} and shape {tuple(shape)}"
+        raise TypeError(
+            f"a {type(A).__name__} can be multiplied by a number, and divided by one; got {got}"
+        )
 
 
 def check_shape(shape: Any, what: str) -> tuple[int, int]:
-    """Return a pair of sizes, or raise TypeError."""
+    """Return a pair of sizes, or raise TypeError, or ValueError if one is negative."""
     try:
-        m, n = shape
-        return operator.index(m), operator.index(n)
+        m, n = map(operator.index, shape)
     except (TypeError, ValueError):
-        raise TypeError(f"the shape of {what} is a pair of integers; got {shape!r}") from None
+        raise TypeError(
+            f"the shape of {what} is a pair of integers, (rows, columns); got {shape!r}"
+        ) from None
+    if min(m, n) < 0:
+        raise ValueError(f"the shape of {what} must not be negative; got {shape!r}")
+    return m, n

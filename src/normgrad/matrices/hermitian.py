@@ -2,20 +2,39 @@
 
 from typing import Any, final
 
+import numpy as np
+
 from normgrad.arithmetic import (
+    COMPUTED_IN,
+    EPSILON,
     Array,
     adjoint,
+    dtype_name,
     is_complex,
+    is_number,
     is_readable,
     largest,
-    machine_epsilon,
     namespace,
+    single,
 )
 from normgrad.matrices.base import Matrix
 from normgrad.matrices.checks import as_array, check_axes, check_factor
 from normgrad.matrices.dense import ArrayMatrix, Dense
 
 __all__ = ["PSD", "Hermitian", "HermitianMatrix"]
+
+
+def _in_precision(matrix: Array) -> tuple[Array, float]:
+    """Return a matrix in a dtype that is computed in, and the relative spacing of its own."""
+    if is_number(matrix, "complex"):
+        matrix = 1.0 * matrix  # (integers become the default float)
+    name = dtype_name(matrix.dtype)
+    if name not in EPSILON:
+        raise TypeError(
+            f"a matrix that is checked has real or complex numbers; got dtype {name}. Supported: "
+            f"integers, {', '.join(EPSILON)}"
+        )
+    return (single(matrix) if name in COMPUTED_IN else matrix), EPSILON[name]
 
 
 class HermitianMatrix(ArrayMatrix):
@@ -38,9 +57,11 @@ class HermitianMatrix(ArrayMatrix):
         """Raise ValueError if the promise does not hold."""
         if not is_readable(matrix):
             raise ValueError("check=True needs the entries, which are traced or on a device")
-        off = largest(matrix - adjoint(matrix))
-        allowed = 8 * matrix.shape[-1] ** 0.5 * machine_epsilon(matrix) * largest(matrix)
-        if bool(namespace(matrix).any(off > allowed)):
+        matrix, epsilon = _in_precision(matrix)
+        with np.errstate(invalid="ignore"):  # (inf - inf is NaN, and does not pass)
+            off = largest(matrix - adjoint(matrix))
+        allowed = 8 * matrix.shape[-1] ** 0.5 * epsilon * largest(matrix)
+        if bool(namespace(matrix).any(~(off <= allowed))):
             raise ValueError(
                 "the matrix is not Hermitian: an entry of A - A^H has the size "
                 f"{float(namespace(off).max(off)):.3g}. Pass (A + A^H) / 2 if that is rounding, "
@@ -132,9 +153,12 @@ class PSD(HermitianMatrix):
     @staticmethod
     def check(matrix: Array) -> None:
         HermitianMatrix.check(matrix)
+        if 0 in matrix.shape:
+            return
         xp = namespace(matrix)
+        matrix, epsilon = _in_precision(matrix)
         least = xp.min(xp.linalg.eigvalsh(matrix), axis=-1)
-        allowed = 8 * matrix.shape[-1] ** 1.5 * machine_epsilon(matrix) * largest(matrix)
+        allowed = 8 * matrix.shape[-1] ** 1.5 * epsilon * largest(matrix)
         if bool(xp.any(least < -allowed)):
             raise ValueError(
                 "the matrix is not positive semidefinite: it has the eigenvalue "

@@ -21,9 +21,9 @@ class Kronecker(Matrix):
     Notes
     -----
     The singular values are the products of those of a and b. The Frobenius, nuclear,
-    spectral and Schatten norms are products of norms; the Ky Fan norms come from the sorted
-    products. The cost is that of a and b alone. Second derivatives are there for the norms
-    that are products.
+    spectral and Schatten norms are products of norms; the Ky Fan norms, and norms with
+    tolerances of their own, come from the sorted products. The cost is that of a and b alone.
+    Second derivatives are there for the norms that are products.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 import functools
 import math
 import sys
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, Self, final
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from normgrad.arithmetic import Array, device, is_complex, is_traced, library_of, namespace
 from normgrad.matrices.base import Matrix
-from normgrad.matrices.checks import as_array, one_library
+from normgrad.matrices.checks import as_array, check_shape, in_one_library
 from normgrad.matrices.functions import LinearMap, Named
 from normgrad.matrices.jacobian import Forward, Reverse, shape_of
 from normgrad.matrices.probing import complex_of, find_library, name_of, precision_of, probed
@@ -49,7 +49,8 @@ class Operator(Matrix):
     ValueError, TypeError
         If `matvec`, called once with zeros, returns something else than a vector of length m
         and the dtype of v; if it maps zeros to another vector; if it depends on something
-        that is differentiated and not in `params`.
+        that is differentiated and not in `params`. From a norm by products: if those with
+        the singular vectors found tell that `rmatvec` is not its adjoint, or it is not linear.
 
     Notes
     -----
@@ -93,13 +94,13 @@ class Operator(Matrix):
         rmatvec: Callable[..., Any] | None = None,
         dtype: Any = None,
     ) -> None:
-        sizes = _sizes(shape)
+        sizes = check_shape(shape, "an operator")
         if hasattr(params, "ndim") or isinstance(params, (str, Mapping)):
             raise TypeError(
                 f"params must be a tuple, as in params=(t,); got {type(params).__name__}"
             )
         flat, structure = flatten(tuple(params))
-        leaves = _together([_leaf(p) for p in flat])
+        leaves = in_one_library([_leaf(p) for p in flat], "params")
         if leaves:
             libraries = [library_of(p) for p in leaves]
             library = next((name for name in libraries if name != "numpy"), "numpy")
@@ -126,8 +127,8 @@ class Operator(Matrix):
         got = probed(of, name, leaves)
         of = replace(of, is_complex="complex" in got)
         if not leaves:
-            of, leaves = replace(of, dtype=got), [_placeholder(library, got)]
-        self.set(tuple(leaves), of)
+            of, leaves = replace(of, dtype=got), (_placeholder(library, got),)
+        self.set(leaves, of)
 
     @staticmethod
     def jacobian(f: Callable[..., Any], x: Array, params: Any = ()) -> "Operator":
@@ -180,7 +181,8 @@ class Operator(Matrix):
         """Return the operator of functions of NumPy matrices of columns, unchecked."""
         name = precision_of(dtype) if np.issubdtype(dtype, np.inexact) else "float64"
         name = complex_of(name) if "complex" in name_of(dtype) else name
-        of = LinearMap(Named(matmat), Named(rmatmat), _sizes(shape), "numpy", "complex" in name)
+        sizes, is_complex = check_shape(shape, "an operator"), "complex" in name
+        of = LinearMap(Named(matmat), Named(rmatmat), sizes, "numpy", is_complex)
         structure = flatten(())[1]
         of = replace(of, structure=structure, dtype=name, blocks=True)
         return cls.build((_placeholder("numpy", name),), of)
@@ -295,16 +297,6 @@ class Operator(Matrix):
     __mul__ = __rmul__
 
 
-def _sizes(shape: Any) -> tuple[int, int]:
-    try:
-        m, n = (int(size) for size in shape)
-    except (TypeError, ValueError):
-        m = n = -1
-    if min(m, n) < 0:
-        raise ValueError(f"shape must be a pair of integers (m, n), at least 0; got {shape!r}")
-    return m, n
-
-
 def _leaf(x: Any) -> Array:
     """Return one of the params as an array of a floating dtype."""
     x = as_array(float(x) if isinstance(x, int) else x, "each of params")
@@ -316,17 +308,7 @@ def _leaf(x: Any) -> Array:
     return x
 
 
-def _together(leaves: list[Array]) -> list[Array]:
-    """Return params with those of NumPy, or numbers, in the library and place of the others."""
-    one_library(leaves, "params")
-    others = [p for p in leaves if library_of(p) != "numpy"]
-    if not others or library_of(others[0]) == "autograd":
-        return leaves
-    xp, place = namespace(others[0]), device(others[0])
-    return [xp.asarray(p, device=place) if library_of(p) == "numpy" else p for p in leaves]
-
-
-def _precision(leaves: list[Array], dtype: Any) -> str:
+def _precision(leaves: Sequence[Array], dtype: Any) -> str:
     """Return the precision in which a norm of these parameters is computed."""
     name = max(precision_of(p.dtype) for p in leaves)
     if dtype is not None and precision_of(dtype) != name:

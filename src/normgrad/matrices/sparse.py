@@ -1,6 +1,5 @@
 """Matrices known by their stored values."""
 
-import operator
 import sys
 from functools import cached_property
 from typing import Any, ClassVar, final
@@ -9,7 +8,7 @@ import numpy as np
 
 from normgrad.arithmetic import Array, is_traced
 from normgrad.matrices.base import Matrix
-from normgrad.matrices.checks import as_array, check_axes, like_parameter
+from normgrad.matrices.checks import as_array, check_axes, check_shape, like_parameter
 from normgrad.matrices.pattern import Pattern, Product
 
 __all__ = ["Sparse"]
@@ -69,12 +68,7 @@ class Sparse(Matrix):
     def __init__(self, values: Any, indices: Any, shape: tuple[int, int]) -> None:
         values = as_array(values, "values")
         check_axes(values, 1, "values")
-        try:
-            m, n = map(operator.index, shape)
-        except (TypeError, ValueError):
-            raise TypeError(
-                f"shape must be a pair of integers, (rows, columns); got {shape!r}"
-            ) from None
+        m, n = check_shape(shape, "a sparse matrix")
         try:
             first, second = indices
         except (TypeError, ValueError):

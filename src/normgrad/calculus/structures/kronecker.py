@@ -45,6 +45,8 @@ class ProductOfNorms(Structure):
         multiplies = (Frobenius, Nuclear, Spectral, Schatten)
         if not isinstance(norm, multiplies):
             return Verdict(False, f"the {norm} of a Kronecker product is no product")
+        if any(getattr(norm, name, None) is not None for name in ("rank_tol", "tie_tol")):
+            return Verdict(False, "the tolerances given are for the products of singular values")
         return Verdict(True, "the norm of a Kronecker product is the product of the norms")
 
     def _rules(self, A: Matrix) -> tuple[Any, Any]:
@@ -112,8 +114,8 @@ class KroneckerTriplets(Structure):
     def derivative(self, A: Matrix) -> Any:
         raise NotImplementedError(
             f"the second derivative of the {self.norm} of a Kronecker product is not available; it "
-            "is for the Frobenius, nuclear, spectral and Schatten norms. For small factors take "
-            "the norm of A.dense()"
+            "is for the Frobenius, nuclear, spectral and Schatten norms with the default "
+            "tolerances. For small factors take the norm of A.dense()"
         )
 
 
