@@ -108,6 +108,8 @@ def test_wrong_arguments() -> None:
         normgrad.track(np.ones((3, 4)), np.ones((4, 3)))
     with pytest.raises(TypeError, match="array"):
         normgrad.track(np.ones((3, 4)), "state")
+    with pytest.raises(TypeError, match="by keyword, as tol="):
+        normgrad.track(np.ones((3, 4)), 1e-3)
     with pytest.raises(TypeError, match="one of numpy"):
         normgrad.track(np.ones((3, 4)), torch.ones(3, 3))
 

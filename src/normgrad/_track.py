@@ -91,6 +91,11 @@ def check_tolerance(tol: Any) -> None:
 
 def _state_of(argument: Argument, state: Any) -> Array:
     """Return the state in the library and precision of the matrix."""
+    if isinstance(state, (int, float)):
+        raise TypeError(
+            f"state is what the last call returned, or None; got {state!r}. The tolerance is given "
+            "by keyword, as tol=1e-3"
+        )
     engine, shape = engine_of(argument.x, state), tuple(argument.x.shape)
     if engine is not argument.engine:
         raise TypeError(
