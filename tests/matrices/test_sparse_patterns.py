@@ -290,7 +290,7 @@ REFUSED = [
     (lambda: normgrad.Sparse(VALUES, (ROWS, COLUMNS), (5, 5)), ValueError, "0 to 4; got 0 to 5"),
     (lambda: normgrad.Sparse([1.0, 2.0], ([0, 0], [1, 1]), (2, 2)), ValueError, "distinct"),
     (lambda: normgrad.Sparse([1.0], ([0.5], [0]), (2, 2)), TypeError, "integers"),
-    (lambda: normgrad.matrix_norm(scipy_of(), axis=(0, 1)), ValueError, "axes last"),
+    (lambda: normgrad.matrix_norm(scipy_of(), axis=(1, 0)), ValueError, r"axes last.*x\.T"),
     (lambda: normgrad.hvp(scipy_of(), scipy.sparse.eye_array(6, 5), 2), TypeError, "direction"),
     (
         lambda: normgrad.matrix_norm(scipy_of().astype(np.longdouble)),
