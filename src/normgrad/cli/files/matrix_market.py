@@ -1,5 +1,6 @@
 """Matrices in the Matrix Market format."""
 
+import warnings
 from pathlib import Path
 
 from normgrad.cli.errors import needed
@@ -18,4 +19,8 @@ def read_matrix_market(path: Path, sparse: bool = False) -> Content:
     rows, columns, _, layout, *_ = io.mminfo(path)
     if not (sparse and layout == "coordinate"):
         check_size((rows, columns))
-    return content(io.mmread(path), sparse)
+    with warnings.catch_warnings():
+        # (of SciPy 1.18 and newer, that it will be an array and no matrix: both will do)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        matrix = io.mmread(path)
+    return content(matrix, sparse)
