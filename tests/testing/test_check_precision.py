@@ -146,6 +146,13 @@ def test_squares_pass_at_every_scale(ord: Any, scale: float, dtype: str) -> None
     assert check_grad(x, normgrad.Squared(ord), directions=2).conclusive
 
 
+def test_a_gradient_that_overflows_fails() -> None:
+    cube = normgrad.SpectralFunction(lambda s: s**3, lambda s: 3 * s**2, lambda s: 6 * s)
+    x = torch.tensor([[1e3, 2e2], [0.0, 5e2]], dtype=torch.float16)
+    report = check_grad(x, cube, strict=False)
+    assert not report.passed
+
+
 def test_smallest_sums_are_not_held_against_what_holds_for_convex_functions() -> None:
     for x in (np.eye(3), np.arange(-4.0, 5.0).reshape(3, 3), (1 + 2j) * np.eye(3)):
         for ord in (-np.inf, -1, np.inf, 1):
