@@ -125,6 +125,11 @@ def test_a_matrix_as_a_precision_sees_it() -> None:
         np.testing.assert_allclose(seen, s, atol=6e-8 if ord == 2 else 1e-14)
         assert (seen[0] - seen[1] < 1e-14) == (ord == 2)
         np.testing.assert_allclose(as_seen(norm, A, 2.0**-52), A, atol=1e-15)
+    for seed in range(20):  # float64 finds them tied
+        rng = np.random.default_rng(seed)
+        unitary = np.linalg.qr(rng.standard_normal((3, 3)) + 1j * rng.standard_normal((3, 3)))[0]
+        seen = as_seen(normgrad.Spectral(), unitary.astype(np.complex64).astype(complex), 2.0**-23)
+        assert np.ptp(np.linalg.svd(seen)[1]) < 2.5e-15
     B = np.array([[1.0, -1.0], [2.0, 2.0 + 1e-7]])
     sums = np.abs(as_seen(AbsoluteSum(-2), B, 2.0**-23)).sum(0)
     assert abs(sums[0] - sums[1]) < 1e-15

@@ -22,7 +22,9 @@ def as_seen(norm: Norm, A: Any, epsilon: float) -> Any:
         return _with_tied_sums(getattr(norm, "norm", norm), A, tie)
     if isinstance(norm, UnitarilyInvariantNorm):
         U, s, Vh = np.linalg.svd(A, full_matrices=False)
-        return A + (U * (_with_ties(norm, snap_to_zero(s, rank), tie) - s)) @ Vh
+        seen = _with_ties(norm, snap_to_zero(s, rank), tie)
+        # (of the factors, not added to A: its ties are then better than the tolerance of float64)
+        return A if np.array_equal(seen, s) else (U * seen) @ Vh
     return A
 
 
