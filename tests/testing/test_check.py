@@ -80,6 +80,36 @@ def test_functions_that_are_no_norms(ord: Any, scale: float) -> None:
     assert not check_grad(A, wrong, order=1, strict=False).passed
 
 
+CUBE = {"f": lambda s: s**3, "df": lambda s: 3 * s**2, "d2f": lambda s: 6 * s}
+
+
+@pytest.mark.parametrize("scale", [1e-11, 1e-6, 1.0, 1e6])
+def test_wrong_functions_fail_at_every_scale(scale: float) -> None:
+    zero, A_ = (lambda s: 0 * s), scale * A
+    assert check_grad(A_, normgrad.SpectralFunction(**CUBE)).conclusive
+    for wrong in ({"df": zero}, {"d2f": zero}, {"df": lambda s: 3.03 * s**2}):
+        ord = normgrad.SpectralFunction(**(CUBE | wrong))
+        assert not check_grad(A_, ord, strict=False).passed
+    ord = normgrad.SpectralFunction(lambda s: s**2, zero, zero)
+    assert not check_grad(A_, ord, strict=False).passed
+
+
+@pytest.mark.parametrize("ord", ["nuc", 2, 1, "fro", normgrad.KyFan(2), normgrad.Schatten(1.5)])
+def test_squares_at_zero(ord: Any, monkeypatch: Any) -> None:
+    """Their second derivative there depends on the direction, but for the Frobenius norm."""
+    assert check_grad(np.zeros((3, 3)), normgrad.Squared(ord)).conclusive
+    monkeypatch.setattr(NumpyEngine, "apply", lambda self, derivative, E: 2.1 * E)
+    report = check_grad(np.zeros((3, 3)), normgrad.Squared(ord), strict=False)
+    assert report.passed == (ord != "fro")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_where_differences_can_not_tell_nothing_fails(seed: int) -> None:
+    hilbert = 1 / (np.arange(8)[:, None] + np.arange(8) + 1.0)
+    for ord in (-2, "nuc"):
+        assert not check_grad(hilbert, ord, seed=seed).conclusive
+
+
 @pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "complex128"])
 @pytest.mark.parametrize("ord", ["fro", "nuc", 2])
 def test_other_libraries(ord: Any, dtype: str) -> None:

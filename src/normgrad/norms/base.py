@@ -43,6 +43,9 @@ class Norm(ABC):  # noqa: B024 (abstract, but nothing is common to all)
     degree: ClassVar[int | None] = 1
     """The norm of ``c A`` is ``c^degree`` times that of A; None says that it has no degree."""
 
+    convex: ClassVar[bool] = True
+    """Whether it is convex, as every norm is: then a slope at a kink is between those beside it."""
+
     @property
     def any_library(self) -> bool:
         """Whether it takes arrays of every library: true of this package's own classes alone."""

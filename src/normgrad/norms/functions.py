@@ -160,6 +160,7 @@ class SpectralFunction(UnitarilyInvariantNorm):
     df: Callable[[Array], Array]
     d2f: Callable[[Array], Array] | None = None
     degree = None
+    convex = False  # (not known)
 
     def __post_init__(self) -> None:
         for field in ("f", "df", "d2f"):

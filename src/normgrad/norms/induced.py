@@ -82,6 +82,11 @@ class AbsoluteSum(EntrywiseNorm):
     tie_tol: float | None = None
     squares: ClassVar[bool] = False
 
+    @property
+    def convex(self) -> bool:  # type: ignore[override]
+        """Whether it is a norm."""
+        return self.largest
+
     def __str__(self) -> str:
         extreme = "largest" if self.largest else "smallest"
         return f"{extreme} absolute {'column' if self.axis == -2 else 'row'} sum"

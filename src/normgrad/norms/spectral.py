@@ -125,6 +125,7 @@ class SmallestSingularValue(UnitarilyInvariantNorm):
     """
 
     tie_tol: float | None = None
+    convex = False
 
     def __str__(self) -> str:
         return "smallest singular value"

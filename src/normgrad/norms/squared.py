@@ -96,6 +96,11 @@ class _Square(Norm):
     def any_library(self) -> bool:
         return bool(self.norm.any_library)
 
+    @property
+    def convex(self) -> bool:  # type: ignore[override]
+        """Return that of the norm."""
+        return bool(self.norm.convex)
+
     def check_shape(self, m: int, n: int) -> None:
         self.norm.check_shape(m, n)
 

@@ -79,6 +79,11 @@ class WeightedNuclear(UnitarilyInvariantNorm):
         object.__setattr__(self, "weights", weights)
         super().__post_init__()
 
+    @property
+    def convex(self) -> bool:  # type: ignore[override]
+        """Whether the weights do not increase."""
+        return self.weights == tuple(sorted(self.weights, reverse=True))
+
     def __str__(self) -> str:
         return f"nuclear norm of {len(self.weights)} weights"
 

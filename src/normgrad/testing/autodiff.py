@@ -1,14 +1,28 @@
 """First and second derivatives of a norm by the automatic differentiation of a library."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from normgrad._api import grad, hvp, matrix_norm
-from normgrad.arithmetic import EPSILON, dtype_name
+from normgrad.arithmetic import EPSILON, dtype_name, namespace
 from normgrad.engines import engine_of
 
-__all__ = ["Derivatives", "derivatives_of", "to_numpy"]
+__all__ = ["Answer", "Derivatives", "derivatives_of", "to_numpy"]
+
+
+class Answer(NamedTuple):
+    """What a library returned, as a NumPy array, and by how much its dtype may have rounded it.
+
+    `size` has the moduli of what was added to make it.
+    """
+
+    array: Any
+    size: Any
+    rounding: Any
+
+    def __add__(self, other: tuple[Any, ...]) -> "Answer":
+        return Answer(*(a + b for a, b in zip(self, other, strict=True)))
 
 
 class Derivatives:
@@ -18,20 +32,45 @@ class Derivatives:
         self.x = x
         self.arguments: dict[str, Any] = {"ord": ord, "axis": axis, "method": method}
 
-    epsilon: float
-    """The unit of spacing of the precision in which they are returned."""
+    dtype: Any
+    """The dtype in which they are returned."""
 
-    def gradient(self) -> Any:
+    @property
+    def epsilon(self) -> float:
+        """The unit of spacing of that dtype."""
+        return EPSILON[dtype_name(self.dtype)]
+
+    def gradient(self) -> Answer:
         """Return G."""
-        return self._received(grad(self.x, **self.arguments))
+        G = self._gradient()
+        self.dtype = G.dtype
+        return self._answer(G)
 
-    def _received(self, G: Any) -> Any:
-        self.epsilon = EPSILON[dtype_name(G.dtype)]
-        return to_numpy(G)
+    def hessian_product(self, E: Any) -> Answer:
+        """Return the derivative of G in the direction E, a NumPy array.
 
-    def hessian_product(self, E: Any) -> Any:
-        """Return the derivative of G in the direction E, a NumPy array."""
-        return to_numpy(hvp(self.x, E, **self.arguments))
+        It is linear: what the dtype can not hold of E is a second direction.
+        """
+        given = self._direction(E)
+        dG, rest = self._answer(self._hessian_product(given)), E - to_numpy(given)
+        if not np.any(rest):
+            return dG
+        return dG + self._answer(self._hessian_product(self._direction(rest)))
+
+    def _answer(self, X: Any) -> Answer:
+        smallest = self.epsilon * float(namespace(X).finfo(X.dtype).smallest_normal)
+        array = to_numpy(X)
+        size = np.abs(array)
+        return Answer(array, size, np.maximum(self.epsilon * size, smallest) / 2)
+
+    def _gradient(self) -> Any:
+        return grad(self.x, **self.arguments)
+
+    def _direction(self, E: Any) -> Any:
+        return np.asarray(E, self.dtype)
+
+    def _hessian_product(self, E: Any) -> Any:
+        return hvp(self.x, E, **self.arguments)
 
 
 class _Torch(Derivatives):
@@ -47,15 +86,19 @@ class _Torch(Derivatives):
         value = matrix_norm(x, **self.arguments).sum()
         return x, torch.autograd.grad(value, x, create_graph=True)[0]
 
-    def gradient(self) -> Any:
-        return self._received(self._graph()[1])
+    def _gradient(self) -> Any:
+        return self._graph()[1]
 
-    def hessian_product(self, E: Any) -> Any:
+    def _direction(self, E: Any) -> Any:
+        import torch
+
+        return torch.as_tensor(E).to(dtype=self.dtype, device=self.x.device)
+
+    def _hessian_product(self, E: Any) -> Any:
         import torch
 
         x, G = self._graph()
-        direction = torch.as_tensor(E).to(dtype=x.dtype, device=x.device)
-        return to_numpy(torch.autograd.grad(G, x, direction)[0])
+        return torch.autograd.grad(G, x, E)[0]
 
 
 class _Jax(Derivatives):
@@ -70,16 +113,20 @@ class _Jax(Derivatives):
             x = x.astype(jnp.result_type(float))
         return x, jax.grad(lambda x: jnp.sum(matrix_norm(x, **self.arguments)))
 
-    def gradient(self) -> Any:
+    def _gradient(self) -> Any:
         x, derivative = self._derivative()
-        return self._received(derivative(x)).conj()
+        return derivative(x).conj()
 
-    def hessian_product(self, E: Any) -> Any:
-        import jax
+    def _direction(self, E: Any) -> Any:
         import jax.numpy as jnp
 
+        return jnp.asarray(E, self.dtype)
+
+    def _hessian_product(self, E: Any) -> Any:
+        import jax
+
         x, derivative = self._derivative()
-        return to_numpy(jax.jvp(derivative, (x,), (jnp.asarray(E, x.dtype),))[1]).conj()
+        return jax.jvp(derivative, (x,), (E,))[1].conj()
 
 
 def to_numpy(x: Any) -> Any:

@@ -56,6 +56,9 @@ def _romberg(f: Callable[[float], Any], step: float, noise: float) -> Difference
     # the one-sided quotients meet like h where f is smooth, and stay apart at a kink
     apart = [_size(a - b) for a, b in zip(ahead, behind, strict=True)]
     kink = apart[-1] > 0.75 * apart[-2] and apart[-1] > 50 * rounding
+    # where f itself jumps to either side of a mean they are equal, and grow like 1/h
+    sizes = [_size(x) for x in first]
+    kink |= sizes[-1] > 1.75 * sizes[-2] and sizes[-1] > 50 * rounding
     if kink:
         error = max(_size(ahead[1] - ahead[2]), _size(behind[1] - behind[2]))
     return Difference(third, error + rounding, behind[-1], ahead[-1], kink)

@@ -1,4 +1,4 @@
-"""Curves of matrices on which every tie and every zero singular value stays."""
+"""Curves of matrices on which what makes a kink stays: ties and zeros, or zero entries."""
 
 import functools
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Path", "Paths"]
+__all__ = ["EntryPaths", "Path", "Paths"]
 
 Path = Callable[[float], Any]
 """A matrix as a function of one real number."""
@@ -57,6 +57,52 @@ class Paths:
 
         E = X @ self.A + self.A @ Y + (self.U * (self.s * f)) @ self.Vh
         return path, E
+
+    def toward(self, G: Any) -> tuple[Path, Any]:
+        """Return a curve whose direction is that of G, in the singular values large enough."""
+        mu = np.real(np.sum(np.conj(self.U) * (G @ np.conj(self.Vh.T)), axis=0))
+        least = max(min(self.s[self.s > 0], default=1.0), _RESOLVED * self.s[0])
+        f = mu / (np.abs(mu).max() or 1) * least / np.maximum(self.s, least)
+        return lambda h: (self.U * (self.s * np.exp(h * f))) @ self.Vh, (
+            self.U * self.s * f
+        ) @ self.Vh
+
+    def rounded(self, rng: np.random.Generator, epsilon: float) -> Any:
+        """Return A with a random error as a factorization makes, relative to its norm."""
+        return self.A + epsilon * self.s[0] * rng.standard_normal(self.A.shape)
+
+
+class EntryPaths:
+    """The curves ``A o exp(h F)`` through one matrix, entry by entry: zero entries stay zero.
+
+    Along them every modulus is smooth. A largest or smallest sum of moduli has no kinks but at
+    ties, and there its slope is between those of the tied sums, whether it is convex or not.
+    """
+
+    blurred = False
+
+    def __init__(self, A: Any) -> None:
+        self.A = A
+
+    def turned(self, f: Callable[[Any], Any], A: Any) -> Any:
+        """Return ``f(A)``."""
+        return f(A)
+
+    def random(self, rng: np.random.Generator) -> tuple[Path, Any]:
+        """Return a random curve and its direction at 0."""
+        F = rng.uniform(-0.5, 0.5, self.A.shape)
+        if np.iscomplexobj(self.A):
+            F = F + 1j * rng.uniform(-0.5, 0.5, F.shape)
+        return lambda h: self.A * np.exp(h * F), self.A * F
+
+    def toward(self, G: Any) -> tuple[Path, Any]:
+        """Return a curve on which the entries grow where G is large."""
+        F = np.abs(G) / (np.abs(G).max() or 1)
+        return lambda h: self.A * np.exp(h * F), self.A * F
+
+    def rounded(self, rng: np.random.Generator, epsilon: float) -> Any:
+        """Return A with a rounding error of each entry: sums of moduli have no other."""
+        return self.A * (1 + epsilon * rng.standard_normal(self.A.shape))
 
 
 def _skew(rng: np.random.Generator, n: int, is_complex: bool) -> Any:
