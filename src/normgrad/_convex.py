@@ -110,7 +110,9 @@ def prox(
     threshold) the derivative is that of the side on which it is removed or kept as it is; at
     step 0 that in x is the identity, and that in step the one for a growing step.
 
-    One SVD; and for Ky Fan k work of the order of n^2 for n singular values.
+    The cost of a nuclear norm with its gradient: a Gram matrix where x is long or well conditioned,
+    a sketch where its rank is low, else an SVD; where derivatives may be wanted an SVD, which
+    serves them, too. For Ky Fan k work of the order of n^2 for n singular values besides.
 
     Diagonal: no factorization. BlockDiagonal: an SVD of each block, whose singular values are
     mapped together. LowRank: factors of the same shapes, ``U diag(g)^(1/2)`` and

@@ -188,3 +188,26 @@ def test_a_ball_grows_from_radius_0_along_what_is_not_zero(ord: Any) -> None:
         f = lambda r: normgrad.project(torch.from_numpy(A), r, ord)  # noqa: B023, E731
         dP = torch.func.jacfwd(f)(torch.tensor(0.0).double())
         np.testing.assert_allclose(dP.numpy(), normgrad.project(A, 1e-9, ord) / 1e-9, atol=1e-8)
+
+
+@pytest.mark.parametrize("ord", ["nuc", 2, normgrad.KyFan(5), normgrad.Schatten(1.5)], ids=str)
+@pytest.mark.parametrize("step", [1e-14, 1e-6, 1e-2, 0.5])
+@pytest.mark.parametrize(
+    ("s", "m"),
+    [
+        (np.logspace(0, -4, 150), 200),
+        (np.logspace(0, -2, 40), 2000),
+        (np.logspace(0, -9, 40), 2000),
+        (np.linspace(1, 0.5, 9), 600),  # of rank 9, 600 x 600
+    ],
+    ids=["square", "long", "long, ill conditioned", "low rank"],
+)
+def test_by_any_factorization(
+    s: Any, m: int, step: float, ord: Any, with_singular_values: Any
+) -> None:
+    """At rounding level, although zeros are left out and Gram matrices are taken."""
+    n = 600 if m == 600 else len(s)
+    A = with_singular_values(s, m, n)
+    U, s, Vh = np.linalg.svd(A, full_matrices=False)
+    expected = (U * np.diag(normgrad.prox(np.diag(s), step, ord, method="svd"))) @ Vh
+    assert np.linalg.norm(normgrad.prox(A, step, ord) - expected, 2) < 2e-14

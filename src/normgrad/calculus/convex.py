@@ -55,11 +55,14 @@ class MapBySingularValues(BySingularValues, ProxRule):
         scaled, t = normalise(A).with_step(t, degree)
 
         def image(at: Seen) -> Array:
-            (curvature, _), same = self.map(at.spectrum.s, t)
-            P = lift(at.spectrum, curvature.g, lambda: curvature)
+            # (zeros stay zeros, and may be left out)
+            s, k = at.spectrum.s, min(A.shape[-2:])
+            (curvature, _), same = self.map(_with_zeros(s, k), t)
+            g, slope = (x[..., : s.shape[-1]] for x in (curvature.g, curvature.slope))
+            P = lift(at.spectrum, g, lambda: curvature._replace(g=g, slope=slope))
             return _but_where(same, A if degree is None else scaled.matrix, P)
 
-        P = self.at(scaled, image, complete=True)
+        P = self.at(scaled, image)
         return restore(P, (scaled, 0 if degree is None else 1))
 
     def linearized(self, A: Array, t: Array) -> tuple[Array, Derivative, Array]:
@@ -113,6 +116,12 @@ class ProjectionBySingularValues(MapBySingularValues):
         # P / t tends to the point of the unit ball at which <., A> is largest, the shortest
         dual: Any = self.norm.dual()
         return namespace(s).where((t == 0)[..., None], dual.slope(s, tie), step)
+
+
+def _with_zeros(s: Array, k: int) -> Array:
+    """Return k singular values, the last of them zeros where there were fewer."""
+    xp, missing = namespace(s), k - s.shape[-1]
+    return s if not missing else xp.concat([s, *[xp.zeros_like(s[..., :1])] * missing], axis=-1)
 
 
 def _but_where(same: Array, A: Array, P: Array) -> Array:

@@ -93,7 +93,7 @@ class ProxRule(Rule):
 
     @property
     def is_complete(self) -> bool:
-        """Whether the image takes as much of A as its derivatives do."""
+        """Whether the image is had from the factorization that its derivatives take."""
         return False
 
     @abstractmethod
