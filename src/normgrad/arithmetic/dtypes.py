@@ -36,9 +36,11 @@ def dtype_name(dtype: Any) -> str:
 
 def is_number(x: Any, *kinds: str) -> bool:
     """Whether x is a number of Python, or an array of numbers; "complex" among `kinds` or not."""
+    if isinstance(x, (int, float)):  # (first, as torch.compile asks no attributes of numbers)
+        return True
     if hasattr(x, "ndim") and hasattr(x, "dtype"):
         return dtype_name(x.dtype).startswith(("bool", "int", "uint", "float", "bfloat", *kinds))
-    return isinstance(x, (int, float)) or ("complex" in kinds and isinstance(x, complex))
+    return "complex" in kinds and isinstance(x, complex)
 
 
 def half_of_value(name: str) -> str:

@@ -103,8 +103,7 @@ class SpectralNorm(nn.Module):
             return weight * self.bound
         if not self._is_array and (torch.compiler.is_exporting() or is_recorded(weight)):
             raise NotImplementedError(
-                "the matrix type that the norm of this weight is taken of cannot go into a graph "
-                "that is exported or traced; put the weight as it is in its place before: "
+                "the norm of this weight cannot go into an exported or traced graph; before, call "
                 "torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')"
             )
         if not self._is_array and torch.compiler.is_compiling():
@@ -303,10 +302,8 @@ def spectral_norm(
     check_module(module)
     weight = getattr(module, name, None)
     if weight is None and not _names(module) and any(module.children()):
-        raise ValueError(
-            f"a {type(module).__name__} has no {name!r} of its own; give each of its layers a "
-            "spectral norm"
-        )
+        kind = type(module).__name__
+        raise ValueError(f"a {kind} has no {name!r} of its own; give each of its layers a norm")
     if not isinstance(weight, Tensor):
         kind = type(module).__name__
         raise ValueError(f"the {kind} has no weight {name!r}; its parameters: {_names(module)}")
@@ -314,8 +311,8 @@ def spectral_norm(
     given = getattr(module, "parametrizations", {})
     if name in given and any(isinstance(p, SpectralNorm) for p in given[name]):
         raise ValueError(
-            f"the {name} of this {type(module).__name__} has a spectral norm already; take that "
-            f"off first: torch.nn.utils.parametrize.remove_parametrizations(module, {name!r})"
+            f"the {name} of this {type(module).__name__} has a spectral norm already; first call "
+            f"torch.nn.utils.parametrize.remove_parametrizations(module, {name!r})"
         )
     matrix = None
     if isinstance(module, CONVOLUTIONS) and name == "weight":
@@ -339,8 +336,8 @@ def spectral_norm(
             )
     else:
         raise TypeError(
-            f"which matrix {name!r} of a {type(module).__name__} stands for is not known; known "
-            "are the weights of Linear, Embedding and convolutions. For another, register a "
+            f"which matrix {name!r} of a {type(module).__name__} is, is known for the weights of "
+            "Linear, Embedding and convolutions alone. For another, register a "
             "SpectralNorm(weight, matrix=...) with torch.nn.utils.parametrize"
         )
     parametrization = SpectralNorm(weight, bound=bound, mode=mode, matrix=matrix, tol=tol)
