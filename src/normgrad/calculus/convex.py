@@ -26,6 +26,7 @@ __all__ = [
     "ProxBySingularValues",
     "opposite",
     "rank_after_threshold",
+    "with_zeros",
 ]
 
 
@@ -57,7 +58,7 @@ class MapBySingularValues(BySingularValues, ProxRule):
         def image(at: Seen) -> Array:
             # (zeros stay zeros, and may be left out)
             s, k = at.spectrum.s, min(A.shape[-2:])
-            (curvature, _), same = self.map(_with_zeros(s, k), t)
+            (curvature, _), same = self.map(with_zeros(s, k), t)
             g, slope = (x[..., : s.shape[-1]] for x in (curvature.g, curvature.slope))
             P = lift(at.spectrum, g, lambda: curvature._replace(g=g, slope=slope))
             return _but_where(same, A if degree is None else scaled.matrix, P)
@@ -118,10 +119,10 @@ class ProjectionBySingularValues(MapBySingularValues):
         return namespace(s).where((t == 0)[..., None], dual.slope(s, tie), step)
 
 
-def _with_zeros(s: Array, k: int) -> Array:
-    """Return k singular values, the last of them zeros where there were fewer."""
+def with_zeros(s: Array, k: int) -> Array:
+    """Return at least k singular values, the last of them zeros where there were fewer."""
     xp, missing = namespace(s), k - s.shape[-1]
-    return s if not missing else xp.concat([s, *[xp.zeros_like(s[..., :1])] * missing], axis=-1)
+    return s if missing <= 0 else xp.concat([s, *[xp.zeros_like(s[..., :1])] * missing], axis=-1)
 
 
 def _but_where(same: Array, A: Array, P: Array) -> Array:

@@ -19,6 +19,7 @@ from normgrad.calculus.convex import (
     ProjectionBySingularValues,
     ProxByEntries,
     ProxBySingularValues,
+    with_zeros,
 )
 from normgrad.calculus.normalise import restore
 from normgrad.calculus.rules import Derivative, ProxRule
@@ -134,7 +135,7 @@ class _ByBlocks(MapOfStructure):
         tol = tolerances_at(self.rule.norm, A)
         spectra = [factorized(B, tol) for B in A.blocks()]
         merged = Merged([spectrum.s for spectrum in spectra], A.copies)
-        s = _with_zeros(merged.s, A, self.rule.norm)
+        s = _with_some_zeros(merged.s, A, self.rule.norm)
         return spectra, merged, s, self.rule.map(s, t)
 
     def prox(self, x: Array, t: Array) -> Array:
@@ -221,7 +222,7 @@ class FactoredMap(MapOfStructure):
         scaled, t = Scaled.of(self.embedding, x, self.rule.norm).with_step(t, self.rule.norm.degree)
         A = scaled.matrix(self.embedding)
         spectrum = spectrum_of(A)
-        (curvature, _), same = self.rule.map(_with_zeros(spectrum.s, A, self.rule.norm), t)
+        (curvature, _), same = self.rule.map(_with_some_zeros(spectrum.s, A, self.rule.norm), t)
         xp, r = namespace(x), A.parameters[0].shape[-1]
         root = xp.sqrt(curvature.g[..., : spectrum.s.shape[-1]])
         left, right = (_with_columns(frame.scaled(root), r) for frame in (spectrum.u, spectrum.v))
@@ -252,14 +253,10 @@ def not_unique(what: str) -> NotImplementedError:
     )
 
 
-def _with_zeros(s: Array, A: Matrix, norm: Norm) -> Array:
+def _with_some_zeros(s: Array, A: Matrix, norm: Norm) -> Array:
     """Return singular values with some of the zeros that A has besides, for a Ky Fan norm."""
-    xp = namespace(s)
     gauge = norm.norm if isinstance(norm, SquaredGauge) else norm
-    missing = min(getattr(gauge, "k", 0) + 1, *A.shape[-2:]) - s.shape[-1]
-    if missing <= 0:
-        return s
-    return xp.concat([s, *[xp.zeros_like(s[..., :1])] * missing], axis=-1)
+    return with_zeros(s, min(getattr(gauge, "k", 0) + 1, *A.shape[-2:]))
 
 
 def _with_columns(X: Array, r: int) -> Array:

@@ -53,16 +53,16 @@ def tracked(A: Array, columns: Array | None, demand: Demand, tol: float) -> Trac
     if A.shape[0] < A.shape[1]:
         back = tracked(adjoint(A), columns, demand, tol)
         return back._replace(u=back.v, v=back.u)
-    random = gaussian((A.shape[1], min(A.shape[1], BLOCK)), A)
+    random = functools.partial(gaussian, (A.shape[1], min(A.shape[1], BLOCK)), A)
     if columns is None:
-        columns = xp.linalg.qr(random)[0]
+        columns = xp.linalg.qr(random())[0]
     else:  # unless it is no help
         helps = xp.all(xp.isfinite(columns)) & xp.all(column_norms(columns) > 0)
-        columns = when(helps, lambda own: own, lambda _: xp.linalg.qr(random)[0], columns)
+        columns = when(helps, lambda own: own, lambda _: xp.linalg.qr(random())[0], columns)
     U, s, V, Z = rayleigh_ritz(A, columns)
     first, last = (vector_norm(Z[:, i] - s[i] * V[:, i]) for i in (0, -1))
     z, settled = Z[:, 0], last <= _SETTLED * s[-1]
-    columns = when(settled, lambda Z: _with_last(Z, random), lambda Z: Z, Z)
+    columns = when(settled, lambda Z: _with_last(Z, random()), lambda Z: Z, Z)
     columns = xp.linalg.qr(columns)[0]
 
     def far(start: Tracked) -> Tracked:
