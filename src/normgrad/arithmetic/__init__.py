@@ -54,7 +54,6 @@ from normgrad.arithmetic.namespace import (
     namespace,
     read_booleans,
     read_integer,
-    read_number,
     seen,
     sometimes,
 )
@@ -139,7 +138,6 @@ __all__ = [
     "put_block",
     "read_booleans",
     "read_integer",
-    "read_number",
     "real",
     "real_inner",
     "row_products",

@@ -32,7 +32,6 @@ __all__ = [
     "namespace",
     "read_booleans",
     "read_integer",
-    "read_number",
     "seen",
     "sometimes",
 ]
@@ -92,9 +91,11 @@ def is_readable(x: Array) -> bool:
     """
     if isinstance(x, np.ndarray):
         return True
+    if is_torch(x):
+        return bool(x.is_cpu) and not is_recorded(x)
     if is_jax(x):
         return not is_traced(x) and all(device.platform == "cpu" for device in x.devices())
-    return str(getattr(x, "device", "cpu")) == "cpu" and not is_recorded(x)
+    return str(getattr(x, "device", "cpu")) == "cpu"
 
 
 def seen(condition: Array) -> bool | None:
@@ -109,11 +110,6 @@ def seen(condition: Array) -> bool | None:
 def read_integer(x: Array) -> int | None:
     """Return a 0-d integer array as a number, or None where it cannot be read cheaply."""
     return _read(int, x)
-
-
-def read_number(x: Array) -> complex | None:
-    """Return a 0-d array as a number, or None where it cannot be read cheaply."""
-    return _read(complex, x)
 
 
 def read_booleans(x: Array) -> list[bool] | None:

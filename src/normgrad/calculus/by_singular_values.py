@@ -1,19 +1,16 @@
 """Norms through singular values: factorize once, then everything is a lift."""
 
+import functools
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self, final
 
-from normgrad.arithmetic import Array, adjoint, dtype_name, largest, machine_epsilon, namespace
+from normgrad.arithmetic import Array, adjoint, largest, machine_epsilon, namespace
 from normgrad.calculus.lift import LiftDerivative, lift
 from normgrad.calculus.normalise import Normalised, normalise, restore
 from normgrad.calculus.rules import Derivative, NormRule
-from normgrad.calculus.small import (
-    is_moderate,
-    quick_value,
-    quick_value_and_gradient,
-)
+from normgrad.calculus.small import quick_value, quick_value_and_gradient
 from normgrad.calculus.tolerances import snap_to_zero, tolerances
 from normgrad.factorizations import (
     Account,
@@ -58,12 +55,18 @@ class ZeroDerivative(NamedTuple):
         return namespace(E).zeros_like(E)
 
 
-class Seen(NamedTuple):
+@dataclass(frozen=True)
+class Seen:
     """The singular triplets, and the singular values as derivatives see them."""
 
     spectrum: Spectrum
-    s: Array
+    rank: float
     tie: float
+
+    @functools.cached_property
+    def s(self) -> Array:
+        """The singular values, with zeros for those that count as zero."""
+        return snap_to_zero(self.spectrum.s, self.rank)
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,11 @@ class BySingularValues:
     norm: UnitarilyInvariantNorm
     method: str = "auto"
     verified: bool = False
+
+    @property
+    def any_library(self) -> bool:
+        """Whether arrays of every library may be put in."""
+        return self.norm.any_library
 
     @abstractmethod
     def triplets(self, k: int) -> int:
@@ -104,7 +112,7 @@ class BySingularValues:
         def seen(spectrum: Spectrum) -> Any:
             if self.norm.degree is None:
                 spectrum = spectrum._replace(s=scaled.restored(spectrum.s))
-            return use(Seen(spectrum, snap_to_zero(spectrum.s, tol.rank), tol.tie))
+            return use(Seen(spectrum, tol.rank, tol.tie))
 
         demand = self.demand(A, **wanted)
         return decompose(A, demand, seen, self.method, verified=self.verified)
@@ -120,19 +128,15 @@ def is_empty(A: Array) -> bool:
 class NormBySingularValues(BySingularValues, NormRule):
     """The norm: its gradient is the lift of the slope of its gauge."""
 
-    @property
-    def any_library(self) -> bool:
-        return self.norm.any_library
-
     def triplets(self, k: int) -> int:
         return self.norm.triplets(k)
 
     def value(self, A: Array) -> Array:
         if is_empty(A):
             return namespace(A).zeros_like(largest(A))
-        if self.method == "auto" and is_moderate(A):
-            demand = self.demand(A, vectors=False)
-            if usual(A.shape, dtype_name(A.dtype), demand).name == "svd":
+        if self.method == "auto":
+            usually = usual(A, self.demand(A, vectors=False))
+            if usually is not None and usually.name == "svd":
                 value = quick_value(self.norm, A)
                 if value is not None:
                     return value
@@ -141,10 +145,12 @@ class NormBySingularValues(BySingularValues, NormRule):
         return scaled.value(value, self.norm.degree or 0)
 
     def quick(self, A: Array) -> tuple[Array, Array] | None:
-        if self.method != "auto" or not is_moderate(A):
+        if self.method != "auto":
             return None
         demand = self.demand(A)
-        usually = usual(A.shape, dtype_name(A.dtype), demand)
+        usually = usual(A, demand)
+        if usually is None:
+            return None
         return quick_value_and_gradient(self.norm, A, usually, demand)
 
     def value_and_gradient(self, A: Array) -> tuple[Array, Array]:

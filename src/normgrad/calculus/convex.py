@@ -1,6 +1,7 @@
 """Proximal maps, projections and linear minimisers: lifts with a parameter, step or radius."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
@@ -45,9 +46,14 @@ class MapBySingularValues(BySingularValues, ProxRule):
     def map(self, s: Array, t: Array) -> tuple[Proximal, Array]:
         """Return the map of singular values, and where it is the identity, (...)."""
 
-    def in_step(self, step: Array, t: Array, s: Array, tie: float) -> Array:
-        """Return the derivative in t, which is `step` but for what zeros ask for."""
-        return step
+    @abstractmethod
+    def at_zero(self, s: Array, tie: float) -> Array:
+        """Return the derivative in t at ``t = 0``, of singular values as derivatives see them."""
+
+    def in_step(self, step: Array, t: Array, at_zero: Callable[[], Array]) -> Array:
+        """Return the derivative in t, where `step` is that at the others."""
+        where = namespace(t).where
+        return sometimes(t == 0, lambda y: where((t == 0)[..., None], at_zero(), y), step)
 
     def prox(self, A: Array, t: Array) -> Array:
         if is_empty(A):
@@ -76,7 +82,7 @@ class MapBySingularValues(BySingularValues, ProxRule):
         def everything(at: Seen) -> tuple[Array, LiftDerivative, Array]:
             spectrum = at.spectrum
             (curvature, step), same = self.map(spectrum.s, t)
-            step = self.in_step(step, t, at.s, at.tie)
+            step = self.in_step(step, t, lambda: self.at_zero(at.s, at.tie))
             P, in_t = (lift(spectrum, g, lambda: curvature) for g in (curvature.g, step))
             P = _but_where(same, A if degree is None else scaled.matrix, P)
             return P, LiftDerivative.at(spectrum, spectrum.s, curvature), in_t
@@ -95,9 +101,9 @@ class ProxBySingularValues(MapBySingularValues):
     def map(self, s: Array, t: Array) -> tuple[Proximal, Array]:
         return self.norm.proximal(s, t), t == 0
 
-    def in_step(self, step: Array, t: Array, s: Array, tie: float) -> Array:
+    def at_zero(self, s: Array, tie: float) -> Array:
         # (s - prox) / t tends to the subgradient of least norm
-        return namespace(s).where((t == 0)[..., None], -self.norm.slope(s, tie), step)
+        return -self.norm.slope(s, tie)
 
 
 @final
@@ -113,10 +119,11 @@ class ProjectionBySingularValues(MapBySingularValues):
         g = _within(self.norm.value(g), t)[..., None] * g
         return projection._replace(curvature=projection.curvature._replace(g=g)), ~outside
 
-    def in_step(self, step: Array, t: Array, s: Array, tie: float) -> Array:
+    def at_zero(self, s: Array, tie: float) -> Array:
         # P / t tends to the point of the unit ball at which <., A> is largest, the shortest
         dual: Any = self.norm.dual()
-        return namespace(s).where((t == 0)[..., None], dual.slope(s, tie), step)
+        slope: Array = dual.slope(s, tie)
+        return slope
 
 
 def with_zeros(s: Array, k: int) -> Array:
@@ -142,6 +149,10 @@ class _MapByEntries(ProxRule):
 
     norm: EntrywiseNorm
     method: str = "auto"
+
+    @property
+    def any_library(self) -> bool:
+        return self.norm.any_library
 
     @property
     def is_complete(self) -> bool:
@@ -196,6 +207,10 @@ class Oracle(ProxRule):
     """``argmin Re<z, A>`` over ``||z|| <= t``: -t times the gradient of the dual norm at A."""
 
     dual: NormRule
+
+    @property
+    def any_library(self) -> bool:
+        return self.dual.any_library
 
     def settled(self, A: Array) -> "Oracle":
         return Oracle(self.dual.settled(A))

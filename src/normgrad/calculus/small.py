@@ -8,9 +8,7 @@ import numpy as np
 
 from normgrad.arithmetic import (
     Array,
-    is_jax,
     namespace,
-    read_number,
     safe_exponent,
     within_safe_range,
 )
@@ -20,7 +18,6 @@ from normgrad.factorizations import Demand, Factorization
 from normgrad.norms import AbsoluteSum, UnitarilyInvariantNorm
 
 __all__ = [
-    "is_moderate",
     "is_small",
     "quick_value",
     "quick_value_and_gradient",
@@ -30,10 +27,8 @@ __all__ = [
 
 _ONE_THREAD, _TINY, _ONE_THREAD_TINY = 2**10, 16, 2**16
 """Entries up to which NumPy's BLAS has no threads; up to which a matrix is tiny; for such ones."""
-_FEW, _MOST = 2**13, 2**16
-"""Entries up to which the calls for a Frobenius norm, or a factorization, cost about as much."""
-_SMALL = 100
-"""Entries up to which a matrix is not worth a look for what is special about it."""
+_FEW, _SMALL = 2**13, 100
+"""Entries up to which the calls for a Frobenius norm, or for absolute sums, cost about as much."""
 
 
 def is_small(shape: tuple[int, ...]) -> bool:
@@ -42,26 +37,8 @@ def is_small(shape: tuple[int, ...]) -> bool:
     Not where its BLAS has threads: those spin for milliseconds, waiting for more, while
     PyTorch's would go on.
     """
-    tiny = shape[-1] * shape[-2] <= _TINY
+    tiny = math.prod(shape[-2:]) <= _TINY
     return math.prod(shape) <= (_ONE_THREAD_TINY if tiny else _ONE_THREAD)
-
-
-def is_moderate(A: Array) -> bool:
-    """Whether A has not too many entries, and is neither diagonal nor Hermitian.
-
-    Two entries of the first matrix tell; where they do not, it may be neither all the same.
-    """
-    if is_jax(A) or not 1 < math.prod(A.shape) <= _MOST:
-        return False
-    if isinstance(A, np.ndarray) and A.size <= _SMALL:  # of so few no Hermitian ones are told apart
-        return bool(A.item(1) != 0)
-    if min(A.shape[-2:]) == 1:
-        return False
-    first = A if A.ndim == 2 else A[(0,) * (A.ndim - 2)]
-    above, below = read_number(first[0, 1]), read_number(first[1, 0])
-    if not above or below is None:
-        return False
-    return A.shape[-2] != A.shape[-1] or above != below.conjugate()
 
 
 def quick_value_and_gradient(

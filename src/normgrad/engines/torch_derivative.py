@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-from normgrad.calculus import Derivative, ProxRule
+from normgrad.calculus import ProxRule
 from normgrad.engines.base import OrderError
+from normgrad.engines.torch_small import NUMPY, as_small, from_small
 
 __all__ = [
     "Memory",
@@ -22,6 +23,7 @@ __all__ = [
     "derivative",
     "in_full_precision",
     "mapped_first",
+    "only_reverse",
     "untraced",
     "with_outer_tangents",
 ]
@@ -61,6 +63,11 @@ def with_outer_tangents(f: Callable[..., Any], a: Any, *rest: Any) -> Any:
         return f(a, *rest)
 
 
+def only_reverse() -> bool:
+    """Whether neither forward mode nor a transform of torch.func is on."""
+    return forward_ad._current_level < 0 and not torch._C._are_functorch_transforms_active()
+
+
 class Memory:
     """The derivative at the point of one node of the graph: factorized once, at first use.
 
@@ -74,39 +81,60 @@ class Memory:
         self._key: Any = None
         self._kept: Any = None
 
-    def value_and_gradient(self, x: Any) -> tuple[Any, Any]:
+    def value_and_gradient(self, x: Any) -> Any:
         """Return both; the value is not used where the gradient is known."""
-        if self.linearized:
-            value, G, derivative = self.rule.linearized(x)
-            self._key, self._kept = _identity([x]), (derivative, None)
-            return value, G
-        if self.gradient is None:
-            return self.rule.value_and_gradient(x)
-        return x.new_empty(()), self.gradient.clone()
+        if self.gradient is not None:
+            return x.new_empty(()), self.gradient.clone()
+        small = as_small(self.rule, x)
+        if not self.linearized:
+            both = self._ask("value_and_gradient", small, x)
+        else:
+            *both, derivative = self._ask("linearized", small, x)
+            self._keep((derivative, None), small, x)
+        return both if small is None else from_small(*both)
 
     def prox(self, x: Any, t: Any) -> Any:
         """Return the image of a map."""
+        small = as_small(self.rule, x, t)
         if not self.linearized:
-            return self.rule.prox(x, t)
-        P, *derivatives = self.rule.linearized(x, t)
-        self._key, self._kept = _identity([x, t]), derivatives
-        return P
+            P = self._ask("prox", small, x, t)
+        else:
+            P, *derivatives = self._ask("linearized", small, x, t)
+            self._keep(derivatives, small, x, t)
+        return P if small is None else from_small(P)
 
-    def derivative(self, *operands: Any) -> tuple[Derivative, Any]:
-        """Return the derivative in the matrix, and that in t (None for a norm)."""
-        key = _identity(operands)
-        if key != self._key:
-            if isinstance(self.rule, ProxRule):
-                self._kept = self.rule.linearized(*operands)[1:]
-            else:
-                self._kept = (self.rule.derivative(*operands), None)
-            self._key = key
-        derivative, in_t = self._kept
-        return derivative, in_t
+    def in_t(self, x: Any, t: Any) -> Any:
+        """Return the derivative of a map in t."""
+        small = as_small(self.rule, x, t)
+        _, in_t = self._derivatives(small, x, t)
+        return in_t if small is None else from_small(in_t)
 
     def apply(self, E: Any, *operands: Any) -> Any:
         """Return the derivative in the matrix, in the direction E."""
-        return self.derivative(*operands)[0](E)
+        small = as_small(self.rule, E, *operands)
+        if small is None:
+            return self._derivatives(None, *operands)[0](E)
+        E, *arrays = small
+        return from_small(NUMPY.apply(self._derivatives(arrays, *operands)[0], E))
+
+    def _ask(self, method: str, small: list[Any] | None, *operands: Any) -> Any:
+        """Return the results of a method of the rule: for small operands arrays of NumPy."""
+        if small is None:
+            return getattr(self.rule, method)(*operands)
+        return getattr(NUMPY, method)(self.rule, *small)
+
+    def _derivatives(self, small: list[Any] | None, *operands: Any) -> Any:
+        """Return the derivative in the matrix, and that in t (None for a norm)."""
+        if self._key != (small is None, _identity(operands)):
+            if isinstance(self.rule, ProxRule):
+                derivatives = self._ask("linearized", small, *operands)[1:]
+            else:
+                derivatives = self._ask("derivative", small, *operands), None
+            self._keep(derivatives, small, *operands)
+        return self._kept
+
+    def _keep(self, derivatives: Any, small: list[Any] | None, *operands: Any) -> None:
+        self._key, self._kept = (small is None, _identity(operands)), derivatives
 
 
 def _identity(operands: Any) -> Any:
@@ -201,4 +229,6 @@ class _Derivative(torch.autograd.Function):
 
 def derivative(memory: Memory, E: Any, *operands: Any) -> Any:
     """Return the derivative at the operands, applied to E; differentiable in E alone."""
+    if not torch.is_grad_enabled() and only_reverse():  # (in a backward pass without a graph)
+        return untraced(memory.apply, E, *operands)
     return _Derivative.apply(memory, E, *(_Guard.apply(x) for x in operands))

@@ -13,30 +13,24 @@ native to the rules, so every `vmap` rule moves the mapped axis to the front.
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
-from torch.autograd import forward_ad
 
 from normgrad.arithmetic import is_recorded, real_inner
-from normgrad.calculus import NormRule, is_small
-from normgrad.engines.numpy import ENGINE as NUMPY
+from normgrad.calculus import NormRule
 from normgrad.engines.torch_derivative import (
     Memory,
     bound_once,
     derivative,
     in_full_precision,
     mapped_first,
+    only_reverse,
     untraced,
     with_outer_tangents,
 )
+from normgrad.engines.torch_small import NUMPY, as_small, from_small, is_legacy_batched, is_plain
 
-__all__ = ["linearize", "only_reverse", "value", "value_and_gradient"]
+__all__ = ["linearize", "value", "value_and_gradient"]
 
-
-_PLAIN = (torch.Tensor, torch.nn.Parameter)
-
-_is_legacy_batched = torch._C._functorch.is_legacy_batchedtensor
-"""Whether it is one of ``torch.autograd.grad(..., is_grads_batched=True)``."""
 
 _keeps_graph = getattr(torch._C._autograd, "_get_current_graph_task_keep_graph", lambda: True)
 
@@ -48,36 +42,24 @@ def _is_graph_kept() -> bool:
 
 def _computed(rule: NormRule, x: Any) -> tuple[Any, Any]:
     """Return value and gradient; of a small tensor by NumPy, whose calls cost less."""
-    small = _as_small(rule, x)
+    small = as_small(rule, x)
     if small is None:
         return in_full_precision(_quickly, rule, x)
-    value, G = NUMPY.value_and_gradient(rule, small)
-    return torch.from_numpy(np.asarray(value)), torch.from_numpy(G)
+    both: tuple[Any, Any] = from_small(*NUMPY.value_and_gradient(rule, *small))
+    return both
 
 
 def _computed_value(rule: NormRule, x: Any) -> Any:
     """Return the value of what is not differentiated; of a small tensor by NumPy."""
-    small = _as_small(rule, x)
+    small = as_small(rule, x)
     if small is None:
         return in_full_precision(rule.value, x.detach())
-    return torch.from_numpy(np.asarray(NUMPY.value(rule, small)))
-
-
-def _as_small(rule: NormRule, x: Any) -> Any:
-    """Return a small tensor as an array of NumPy, else None; and where its calls are recorded."""
-    if is_recorded(x):
-        return None
-    if not is_small(x.shape) or not x.is_cpu or type(x) not in _PLAIN or not rule.any_library:
-        return None
-    x = x.detach()
-    if x.is_conj() or x.is_neg():
-        x = x.resolve_conj().resolve_neg()
-    return x.numpy()
+    return from_small(NUMPY.value(rule, *small))
 
 
 def _is_one(x: Any) -> bool:
     """Whether a tensor can be seen at once to be the number 1."""
-    return x.ndim == 0 and x.is_cpu and type(x) in _PLAIN and x.item() == 1
+    return x.ndim == 0 and is_plain(x) and x.item() == 1
 
 
 def _quickly(rule: NormRule, x: Any) -> tuple[Any, Any]:
@@ -206,7 +188,7 @@ class _Norm(torch.autograd.Function):
         value_bar = value_bar if G.ndim == 2 else value_bar[..., None, None]
         if not _is_graph_kept():
             ctx.G = None
-            alone = ctx.owned and not _is_legacy_batched(value_bar)
+            alone = ctx.owned and not is_legacy_batched(value_bar)
             if alone and not torch.is_grad_enabled() and only_reverse():
                 # nobody else has it: no other buffer, nor a pass where the norm is the loss itself
                 return G if _is_one(value_bar) else G.mul_(value_bar), None
@@ -219,11 +201,6 @@ class _Norm(torch.autograd.Function):
 
 _apply_norm: Any = super(torch.autograd.Function, _Norm).apply
 """``_Norm.apply`` without its checks for transforms, which `only_reverse` has made."""
-
-
-def only_reverse() -> bool:
-    """Whether neither forward mode nor a transform of torch.func is on."""
-    return forward_ad._current_level < 0 and not torch._C._are_functorch_transforms_active()
 
 
 def value(rule: NormRule, x: Any) -> Any:

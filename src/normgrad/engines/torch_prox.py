@@ -13,10 +13,10 @@ from normgrad.engines.torch_derivative import (
     bound_once,
     derivative,
     mapped_first,
+    only_reverse,
     untraced,
     with_outer_tangents,
 )
-from normgrad.engines.torch_norm import only_reverse
 
 __all__ = ["prox"]
 
@@ -74,7 +74,7 @@ class _ProxStep(NotDifferentiable):
 
     @staticmethod
     def forward(memory: Memory, x: Any, t: Any) -> Any:
-        return untraced(memory.derivative, x, t)[1]
+        return untraced(memory.in_t, x, t)
 
     @staticmethod
     def vmap(info: Any, in_dims: Any, memory: Memory, x: Any, t: Any) -> Any:
@@ -85,10 +85,15 @@ class _ProxStep(NotDifferentiable):
         return _ProxStep.apply(memory, x, t), 0
 
 
+_apply_prox: Any = super(torch.autograd.Function, _Prox).apply
+"""``_Prox.apply`` without its checks for transforms, which `only_reverse` has made."""
+
+
 def prox(rule: ProxRule, x: Any, t: Any) -> Any:
     """Return the image of a map, and keep its derivatives where they cost no factorization more."""
     differentiated = torch.is_grad_enabled() and (x.requires_grad or t.requires_grad)
     if not differentiated and only_reverse() and not is_recorded(x):
-        return untraced(rule.prox, x, t)
+        return untraced(Memory(rule).prox, x, t)
     wanted = differentiated or forward_ad._current_level >= 0
-    return _Prox.apply(x, t, Memory(rule, linearized=rule.is_complete and wanted))
+    apply = _apply_prox if only_reverse() else _Prox.apply
+    return apply(x, t, Memory(rule, linearized=rule.is_complete and wanted))

@@ -1,6 +1,7 @@
 """Which factorization is used, and why: the first that accepts the matrix and passes its test."""
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 from normgrad.arithmetic import (
     Array,
     branch,
+    dtype_name,
     each_matrix,
+    is_jax,
+    is_readable,
     is_recorded,
     is_traced,
     namespace,
@@ -40,6 +44,11 @@ TABLE: tuple[Factorization, ...] = (
 )
 """In the order in which ``method="auto"`` considers them; the last takes every matrix."""
 
+_MODERATE = 2**16
+"""Entries up to which a factorization costs as much as deciding which one is the best."""
+_SMALL = 100
+"""Entries up to which NumPy needs no longer for an SVD than for what is quicker for some."""
+
 Account = list[tuple[str, Verdict]]
 """What was said of each factorization that was considered, in order."""
 
@@ -69,9 +78,31 @@ def settle(A: Array, demand: Demand, method: str) -> tuple[str, bool]:
     return method, False
 
 
+def usual(A: Array, demand: Demand) -> Factorization | None:
+    """Return the factorization of matrices with nothing special about them, if A seems to be one.
+
+    None where A is large, and what is special is worth to be looked for, and where a factorization
+    is quicker for A, as it may be diagonal or Hermitian. Two entries of the first matrix tell;
+    where they do not, it may be neither all the same.
+    """
+    if is_jax(A) or not 1 < math.prod(A.shape) <= _MODERATE:
+        return None
+    if isinstance(A, np.ndarray) and A.size <= _SMALL:
+        return _usual(A.shape, dtype_name(A.dtype), demand) if A.item(1) != 0 else None
+    if min(A.shape[-2:]) == 1 or not is_readable(A):
+        return None
+    first = A if A.ndim == 2 else A[(0,) * (A.ndim - 2)]
+    try:
+        above, below = first[0, 1].item(), first[1, 0].item()
+    except RuntimeError:  # (under the vmap that PyTorch uses for is_grads_batched)
+        return None
+    if above == 0 or (A.shape[-2] == A.shape[-1] and above == below.conjugate()):
+        return None
+    return _usual(A.shape, dtype_name(A.dtype), demand)
+
+
 @functools.lru_cache(maxsize=1024)
-def usual(shape: tuple[int, ...], dtype: str, demand: Demand) -> Factorization:
-    """Return the factorization of matrices of this kind with nothing special about them."""
+def _usual(shape: tuple[int, ...], dtype: str, demand: Demand) -> Factorization:
     sample = np.random.default_rng(0).standard_normal((2, *shape))
     A = (sample[0] + 1j * sample[1] if "complex" in dtype else sample[0]).astype(dtype)
     account: Account = []
@@ -114,6 +145,10 @@ def decompose(
         results are NaN for a matrix that fails its test.
     """
     chain = _Chain(demand, use, method, [] if account is None else account)
+    usually = usual(A, demand) if method == "auto" and account is None else None
+    if usually is not None:
+        asked = [usually] if usually.certain else [usually, TABLE[-1]]
+        return chain.run(A, asked, verified=True)
     return chain.run(A, _asked(method, demand), verified)
 
 

@@ -48,8 +48,12 @@ class Curvature(NamedTuple):
     @classmethod
     def piecewise_linear(cls, s: Array, mu: Array) -> "Curvature":
         """Return the curvature of a piecewise linear gauge with the slope `mu`: J = 0."""
-        none = namespace(s).zeros_like(s)
-        return cls(mu, none, step_differences, none[..., None, :][..., :0, :], none[..., :0])
+        return cls.uncoupled(mu, namespace(s).zeros_like(s), step_differences)
+
+    @classmethod
+    def uncoupled(cls, g: Array, slope: Array, differences: Differences) -> "Curvature":
+        """Return the curvature of a map that acts on each singular value alone."""
+        return cls(g, slope, differences, g[..., None, :][..., :0, :], g[..., :0])
 
 
 class Proximal(NamedTuple):

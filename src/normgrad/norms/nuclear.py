@@ -64,12 +64,10 @@ class Nuclear(UnitarilyInvariantNorm):
         kept = xp.astype(above, s.dtype)
         identity = step == 0
         infinity = xp.full_like(step, float("inf"))
-        curvature = Curvature(
+        curvature = Curvature.uncoupled(
             xp.where(above, s - step[..., None], 0.0),
             xp.where(identity[..., None], 1.0, kept),
             lambda x, g: clip_differences(x, xp.where(identity, -infinity, step), infinity),
-            xp.zeros_like(s)[..., None, :],
-            xp.zeros_like(step)[..., None],
         )
         return Proximal(curvature, -kept)
 

@@ -97,12 +97,10 @@ class Spectral(UnitarilyInvariantNorm):
         xp = namespace(s)
         clipped = s >= radius[..., None]
         free = xp.astype(~clipped, s.dtype)
-        curvature = Curvature(
+        curvature = Curvature.uncoupled(
             xp.where(clipped, radius[..., None], s),
             free,
             lambda x, g: clip_differences(x, xp.full_like(radius, -float("inf")), radius),
-            xp.zeros_like(s)[..., None, :],
-            xp.zeros_like(radius)[..., None],
         )
         return Proximal(curvature, 1 - free)
 

@@ -11,8 +11,7 @@ from torch.nn.utils import parametrize
 import normgrad
 from normgrad._track import check_tolerance
 from normgrad.arithmetic import gaussian, is_recorded
-from normgrad.engines.torch_derivative import in_full_precision
-from normgrad.engines.torch_norm import only_reverse
+from normgrad.engines.torch_derivative import in_full_precision, only_reverse
 from normgrad.nn.scaling import Mode, check_scaling, scaled
 from normgrad.nn.torch.checks import check_initialized, check_module
 from normgrad.nn.torch.convolutions import CONVOLUTIONS, Geometry
