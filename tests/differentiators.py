@@ -4,6 +4,7 @@ Everything takes and returns NumPy arrays; gradients G have ``d||A|| = Re<G, dA>
 """
 
 from typing import Any
+from unittest import mock
 
 import autograd
 import autograd.numpy as anp
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 
 import normgrad
+from normgrad.engines import TABLE, torch_small
 
 
 class Numpy:
@@ -146,4 +148,25 @@ class Autograd:
         return in_A + in_t
 
 
-DIFFERENTIATORS = {"numpy": Numpy(), "torch": Torch(), "jax": Jax(), "autograd": Autograd()}
+class TorchAlone:
+    """PyTorch where small tensors are not left to NumPy, as on other devices."""
+
+    def __init__(self, torch: Any) -> None:
+        self.torch = torch
+
+    def __getattr__(self, name: str) -> Any:
+        def method(*arguments: Any, **kw: Any) -> Any:
+            with mock.patch.object(torch_small, "is_small", return_value=False):
+                return getattr(self.torch, name)(*arguments, **kw)
+
+        return method
+
+
+DIFFERENTIATORS: dict[str, Any] = {
+    "numpy": Numpy(),
+    "torch": Torch(),
+    "torch alone": TorchAlone(Torch()),
+    "jax": Jax(),
+    "autograd": Autograd(),
+}
+assert set(TABLE) <= set(DIFFERENTIATORS)

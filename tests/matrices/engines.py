@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 import normgrad
+from tests.differentiators import TorchAlone
 from tests.matrices.cases import Case
 
 __all__ = ["ENGINES"]
@@ -101,4 +102,10 @@ class Autograd:
         return f
 
 
-ENGINES = {"numpy": Numpy(), "torch": Torch(), "jax": Jax(), "autograd": Autograd()}
+ENGINES: dict[str, Any] = {
+    "numpy": Numpy(),
+    "torch": Torch(),
+    "torch alone": TorchAlone(Torch()),
+    "jax": Jax(),
+    "autograd": Autograd(),
+}
