@@ -15,7 +15,7 @@ def _in_blocks(reduce: Callable[..., Array], x: Array, axis: int, block: int) ->
     """
     xp = namespace(x)
     n = x.shape[axis]
-    if n <= 4 * block:
+    if n <= 2 * block:
         return reduce(x, axis=axis)
     before, after = tuple(x.shape[:axis]), tuple(x.shape[axis:][1:])
     rest = (slice(None),) * len(after)
@@ -37,7 +37,7 @@ def _torch_norm(x: Array, ord: int, axis: int) -> Array:
         return namespace(x).linalg.vector_norm(x, axis=axis, ord=ord)
 
     # (along a strided axis PyTorch is quick, and accurate, in short blocks only)
-    return _in_blocks(reduce, x, axis, 64 if x.stride(axis) > 1 else 4096)
+    return _in_blocks(reduce, x, axis, 256 if x.stride(axis) > 1 else 4096)
 
 
 def absolute_sum(A: Array, axis: int) -> Array:

@@ -68,10 +68,10 @@ class NormByEntries(NormRule):
 
     def value_and_gradient(self, A: Array) -> tuple[Array, Array]:
         tie = tolerances(self.norm, A).tie
-        value = self.norm.of_entries(A)
+        value, gradient = self.norm.with_gradient(A, tie)
 
         def direct(A: Array) -> tuple[Array, Array]:
-            return value, self.norm.gradient(A, value, tie)
+            return value, gradient()
 
         def scaling(A: Array) -> tuple[Array, Array]:
             scaled = _in_range(self.norm, A)

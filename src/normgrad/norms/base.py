@@ -3,6 +3,7 @@
 import ast
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -180,6 +181,11 @@ class EntrywiseNorm(Norm):
     @abstractmethod
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
         """Return the subgradient of least Frobenius norm, given the norm."""
+
+    def with_gradient(self, A: Array, tie: float) -> tuple[Array, Callable[[], Array]]:
+        """Return the norm, and what gives the gradient, from what both have in common."""
+        value = self.of_entries(A)
+        return value, lambda: self.gradient(A, value, tie)
 
     @abstractmethod
     def hessian(self, A: Array, value: Array, G: Array, E: Array, tie: float) -> Array:

@@ -18,6 +18,7 @@ from normgrad.arithmetic import (
     namespace,
     phase,
     phase_derivative,
+    seen,
     shift,
 )
 from normgrad.norms.base import EntrywiseNorm, EntrywiseProximal, Norm, no_ball
@@ -156,7 +157,17 @@ class AbsoluteSum(EntrywiseNorm):
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
         if 0 in A.shape[-2:]:
             return namespace(A).zeros_like(A)
-        sums = self.sums(A)
+        return self._gradient(A, self.sums(A), tie)
+
+    def with_gradient(self, A: Array, tie: float) -> tuple[Array, Callable[[], Array]]:
+        if 0 not in A.shape[-2:]:
+            sums = absolute_sum(A, self.axis)
+            if seen(_are_exact(sums, A)):
+                return self._extreme(sums), lambda: self._gradient(A, sums, tie)
+        return super().with_gradient(A, tie)
+
+    def _gradient(self, A: Array, sums: Array, tie: float) -> Array:
+        """Return the gradient, given the sums of the lines, over any power of two."""
         if A.ndim == 2 and is_readable(A) and not is_jax(A):
             return self._in_few_lines(A, sums, tie)
         weights = self._weights(A, sums, tie)
