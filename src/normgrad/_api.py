@@ -77,7 +77,7 @@ def matrix_norm(
     >>> round(float(normgrad.matrix_norm(A, "nuc")), 12) == round(4 * 5**0.5, 12)
     True
     """
-    ready = None if keepdims else prepared(x, ord, axis, method)
+    ready = None if keepdims else prepared(norm_rule, x, ord, axis, method)
     if ready is not None:
         engine, rule = ready
         return engine.value(rule, x)
@@ -119,7 +119,7 @@ def value_and_grad(
     array([[1., 0.],
            [0., 1.]])
     """
-    ready = prepared(x, ord, axis, method)
+    ready = prepared(norm_rule, x, ord, axis, method)
     if ready is not None:
         engine, rule = ready
         return engine.value_and_gradient(rule, x)

@@ -1,5 +1,6 @@
 """Arguments checked and brought into the form that the rules compute with."""
 
+from collections.abc import Callable
 from typing import Any
 
 from normgrad._axes import two_axes
@@ -101,20 +102,23 @@ class Argument:
         return self.engine.astype(G, self.dtype) if self.dtype in COMPUTED_IN else G
 
 
-_PREPARED: dict[Any, tuple[Engine, NormRule] | None] = {}
+_PREPARED: dict[Any, tuple[Engine, Any] | None] = {}
 
 
-def prepared(x: Any, ord: Any, axis: Any, method: str) -> tuple[Engine, NormRule] | None:
+def prepared(
+    rule_of: Callable[[Any, Any, str], Any], x: Any, ord: Any, axis: Any, method: str
+) -> tuple[Engine, Any] | None:
     """Return the engine and the rule for an array that can be given to them as it is, or None.
 
-    What was found out for one array holds for all of the same type, dtype and shape.
+    `rule_of` is one of the functions below. What was found out for one array holds for all of
+    the same type, dtype and shape.
     """
     if is_compiling():  # a compiler would watch the memory
         return None
     try:
         # (equal numbers of several types are equal keys: 1, 1.0 and True)
         key = (
-            type(x), x.dtype, x.shape, getattr(x, "layout", None),
+            rule_of, type(x), x.dtype, x.shape, getattr(x, "layout", None),
             ord, type(ord), axis, type(axis[0]), type(axis[1]), method,
         )  # fmt: skip
         return _PREPARED[key]
@@ -126,7 +130,7 @@ def prepared(x: Any, ord: Any, axis: Any, method: str) -> tuple[Engine, NormRule
     plain = isinstance(argument, Argument) and argument.x is x and argument.dtype in NATIVE
     if len(_PREPARED) > 1000:
         _PREPARED.clear()
-    found = (argument.engine, norm_rule(argument, ord, method)) if plain else None
+    found = (argument.engine, rule_of(argument, ord, method)) if plain else None
     if found is None or found[1].any_library:  # (a function of a user is not kept alive)
         _PREPARED[key] = found
     return found

@@ -9,6 +9,7 @@ from normgrad._argument import (
     argument_of,
     dual_rule,
     oracle_rule,
+    prepared,
     projection_rule,
     prox_rule,
 )
@@ -267,6 +268,10 @@ def _mapped(
 ) -> Any:
     """Return the image of x under the map with the parameter t, which is called `name`."""
     _check_number(name, t)
+    ready = prepared(rule_of, x, ord, axis, method) if isinstance(t, (int, float)) else None
+    if ready is not None:
+        engine, rule = ready
+        return engine.prox(rule, x, engine.number(t, x, tuple(x.shape[:-2])))
     A = as_matrix(x)
     argument = (
         Argument(x, axis, engine_of(x, t))

@@ -107,14 +107,13 @@ class BySingularValues:
     def at(self, scaled: Normalised, use: Callable[[Seen], Any], **wanted: bool) -> Any:
         """Return what `use` makes of the triplets of a scaled matrix."""
         A: Array = scaled.matrix
-        tol = tolerances(self.norm, A)
+        demand = self.demand(A, **wanted)
 
         def seen(spectrum: Spectrum) -> Any:
             if self.norm.degree is None:
                 spectrum = spectrum._replace(s=scaled.restored(spectrum.s))
-            return use(Seen(spectrum, tol.rank, tol.tie))
+            return use(Seen(spectrum, demand.rank, demand.tie))
 
-        demand = self.demand(A, **wanted)
         return decompose(A, demand, seen, self.method, verified=self.verified)
 
 

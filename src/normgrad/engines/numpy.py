@@ -55,7 +55,8 @@ class NumpyEngine(Engine):
         return np.concatenate(arrays, axis=-1)
 
     def number(self, t: Any, like: Array, shape: tuple[int, ...]) -> Array:
-        return np.broadcast_to(np.asarray(t, dtype=like.real.dtype), shape)
+        number = np.asarray(t, dtype=like.real.dtype)
+        return np.broadcast_to(number, shape) if shape else number
 
     # Overflow, and operations on NaN and inf, are part of the calculus: they are noticed
     # and mended, so that NumPy's warnings would tell the user of nothing.
