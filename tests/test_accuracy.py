@@ -4,9 +4,11 @@ import itertools
 import math
 from typing import Any
 
+import jax.numpy as jnp
 import mpmath as mp
 import numpy as np
 import pytest
+import torch
 
 import normgrad
 from tests.conftest import orthonormal
@@ -186,3 +188,38 @@ def test_schatten_of_any_p_at_a_tie(p: float) -> None:
 def test_ky_fan_tie_with_a_zero_in_it() -> None:
     G = normgrad.grad(np.diag([1, 0.005, 0]), normgrad.KyFan(2, tie_tol=1e-2))
     np.testing.assert_array_equal(np.diag(G), [1, 1, 0])
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray])
+@pytest.mark.parametrize("shape", [(450, 450), (1000, 1000), (1500, 1000)], ids=str)
+@pytest.mark.parametrize("entries", ["constant", "signs"])
+def test_rounding_errors_of_one_sign_do_not_add_up(
+    entries: str, shape: Any, library: Any, rng: Any
+) -> None:
+    m, n = shape
+    A = np.full(shape, 0.1, dtype=np.float32)
+    if entries == "signs":
+        A *= np.sign(np.outer(rng.standard_normal(m), rng.standard_normal(n))).astype(np.float32)
+    exact, eps = float(np.float32(0.1)) * math.sqrt(m * n), 2.0**-23
+    A = library(A)
+    for found in (
+        normgrad.matrix_norm(A, 2),
+        normgrad.matrix_norm(A, "fro"),
+        normgrad.track(A)[0],
+        normgrad.matrix_norm(A, 1) * math.sqrt(n / m),
+    ):
+        assert float(found) == pytest.approx(exact, rel=32 * eps)
+
+
+def test_the_second_of_one_singular_value_in_compiled_code(rng: Any) -> None:
+    A = np.sign(np.outer(rng.standard_normal(450), rng.standard_normal(450))).astype(np.float32)
+    found = float(normgrad.matrix_norm(jnp.asarray(A), normgrad.KyFan(2)))
+    assert found == pytest.approx(450, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex64])
+def test_long_sums_of_squares(dtype: Any) -> None:
+    A = np.full((2, 3_000_001), dtype(1 / 3))
+    exact = abs(complex(A[0, 0])) * math.sqrt(A.size)
+    eps = float(np.finfo(dtype).eps)
+    assert float(normgrad.matrix_norm(A)) == pytest.approx(exact, rel=8 * eps)

@@ -182,3 +182,13 @@ def test_directions_far_above_subnormal_entries(library: Any) -> None:
     A = np.random.default_rng(0).standard_normal((3, 3))
     far = normgrad.hvp(library(A * 1e-308), library(A * 1e308), "nuc")
     assert not np.any(np.isnan(np.asarray(far)))
+
+
+@pytest.mark.parametrize("dtype", [np.complex128, np.complex64])
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray, jnp.asarray])
+def test_phases_of_entries_whose_modulus_overflows(library: Any, dtype: Any) -> None:
+    z = dtype(0.9 * np.finfo(dtype).max * (1 + 1j))
+    A = library(np.full((3, 3), z))
+    for ord in (1, np.inf):
+        np.testing.assert_allclose(normgrad.grad(A, ord), (1 + 1j) / 2**0.5 / 3, rtol=1e-6)
+    np.testing.assert_allclose(normgrad.lmo(A, 1.0, 1), -(1 + 1j) / 2**0.5 / 3, rtol=1e-6)

@@ -45,7 +45,9 @@ def test_step_0_is_the_identity(ord: Any, A: Any) -> None:
 
 
 @pytest.mark.parametrize("ord", ORDS)
-@pytest.mark.parametrize(("scale", "step"), [(1.0, np.inf), (1e-300, 1e100), (1e-310, 1e308)])
+@pytest.mark.parametrize(
+    ("scale", "step"), [(1.0, np.inf), (1e-100, 1e209), (1e-300, 1e100), (1e-310, 1e308)]
+)
 @pytest.mark.parametrize("engine", list(DIFFERENTIATORS))
 def test_steps_beyond_any_norm(engine: str, ord: Any, scale: float, step: float) -> None:
     A, library = scale * np.array([[3.0, 1.0], [0.0, 2.0]]), DIFFERENTIATORS[engine]
@@ -210,3 +212,47 @@ def test_by_any_factorization(
     U, s, Vh = np.linalg.svd(A, full_matrices=False)
     expected = (U * np.diag(normgrad.prox(np.diag(s), step, ord, method="svd"))) @ Vh
     assert np.linalg.norm(normgrad.prox(A, step, ord) - expected, 2) < 2e-14
+
+
+def stacks(rng: Any) -> dict[str, Any]:
+    """Return stacks of which parts take other factorizations."""
+    mixed, long = rng.standard_normal((3, 20, 20)), rng.standard_normal((3, 64, 16))
+    mixed[1, :, 1], long[2, :, 3] = mixed[1, :, 0], long[2, :, 1]
+    flat = rng.standard_normal((2, 2, 410, 3)) @ rng.standard_normal((2, 2, 3, 405))
+    return {"one of reduced rank": mixed, "long": long, "of low rank": flat}
+
+
+@pytest.mark.parametrize("kind", ["one of reduced rank", "long", "of low rank"])
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray, jax.numpy.asarray])
+@pytest.mark.parametrize(
+    ("map", "ord"),
+    [
+        (normgrad.prox, "nuc"),
+        (normgrad.prox, 2),
+        (normgrad.prox, normgrad.KyFan(2)),
+        (normgrad.prox, normgrad.Schatten(3)),
+        (normgrad.prox, normgrad.Squared("nuc")),
+        (normgrad.project, "nuc"),
+        (normgrad.project, 2),
+    ],
+)
+def test_each_matrix_of_a_stack_has_its_own_step(
+    map: Any, ord: Any, library: Any, kind: str, rng: Any
+) -> None:
+    A = stacks(rng)[kind]
+    t = rng.uniform(0.5, 2.0, A.shape[:-2])
+    expected = map(A, t, ord, method="svd")
+    np.testing.assert_allclose(map(library(A), library(t), ord), expected, atol=2e-12)
+
+
+@pytest.mark.parametrize("p", [1.2, 1.5, 1.9, 2.5, 3, 4, 8])
+def test_schatten_on_the_sphere_up_to_rounding(p: float, rng: Any) -> None:
+    norm = normgrad.Schatten(p)
+    for A in rng.standard_normal((60, 3, 4)):
+        if p < 2:
+            P = normgrad.project(A, 1.0, norm)
+            np.testing.assert_allclose(normgrad.project(P, 1.0, norm), P, atol=5e-15)
+        else:
+            for steps in (0, 1, 4):  # of rounding below the one from which on it is 0
+                t = float(normgrad.dual_norm(A, norm)) * (1 - steps * 1.1e-16)
+                np.testing.assert_allclose(normgrad.prox(A, t, norm), 0, atol=2e-14)

@@ -3,6 +3,7 @@
 import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -60,3 +61,52 @@ def test_compiled_autograd() -> None:
     with torch._dynamo.compiled_autograd._enable(compiler):
         normgrad.nuclear_norm(x).backward()
     torch.testing.assert_close(x.grad, normgrad.grad(x.detach(), "nuc"))
+
+
+@pytest.mark.parametrize("map", [normgrad.prox, normgrad.project])
+@pytest.mark.parametrize("ord", ["nuc", 2, 1, normgrad.KyFan(2), normgrad.Schatten(3)], ids=str)
+def test_derivatives_of_maps_mapped_over_the_matrix_or_the_step(ord: Any, map: Any) -> None:
+    x, W = torch.randn(2, 4, 3, 2, dtype=torch.float64)
+    t, a = torch.linspace(0.1, 1.5, 4).double(), torch.linspace(0.5, 2.0, 4).double()
+
+    def of_matrix(a: Any) -> Any:
+        return torch.func.grad(lambda x: (map(a * x, t, ord) * W).sum())(x)
+
+    def of_step(t: Any) -> Any:
+        return torch.func.grad(lambda x: (map(x, t, ord) * W[0]).sum())(x[0])
+
+    def of_number(a: Any) -> Any:
+        return torch.func.grad(lambda x: (map(a * x, 0.3, ord) * W).sum())(x)
+
+    for f, y in ((of_matrix, a), (of_step, t), (of_number, a)):
+        expected = torch.stack([f(each) for each in y])
+        torch.testing.assert_close(torch.func.vmap(f)(y), expected)
+
+
+@pytest.mark.parametrize("ord", ["fro", "nuc", 1, normgrad.Squared("fro")], ids=str)
+@pytest.mark.parametrize("shape", [(4, 3), (80, 70)], ids=str)
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray])
+def test_the_gradient_of_linearize_is_given_away(
+    library: Any, shape: Any, ord: Any, rng: Any
+) -> None:
+    A, E = (library(rng.standard_normal(shape)) for _ in range(2))
+    G, product = normgrad.linearize(A, ord)
+    expected = np.array(product(E))
+    G *= -3
+    np.testing.assert_array_equal(product(E), expected)
+
+
+def test_the_default_device_is_not_that_of_a_matrix(rng: Any) -> None:
+    A = torch.from_numpy(rng.standard_normal((60, 50)))
+    with torch.device("meta"):
+        for found in (normgrad.matrix_norm(A, 2), normgrad.prox(A, 0.3, "nuc")):
+            assert found.device.type == "cpu"
+        assert normgrad.track(A)[0].device.type == "cpu"
+
+
+def test_the_image_of_a_wide_matrix_is_no_view(rng: Any) -> None:
+    x = torch.from_numpy(rng.standard_normal((30, 2000)))
+    with torch.autograd.forward_ad.dual_level():
+        normgrad.prox(torch.autograd.forward_ad.make_dual(x, x + 1), 0.3, "nuc")
+    P = normgrad.prox(torch.randn(60, 50, requires_grad=True), 0.3, float("inf"))
+    P.mul_(2)

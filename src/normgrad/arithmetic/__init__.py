@@ -76,7 +76,7 @@ from normgrad.arithmetic.scaling import (
     within_safe_range,
 )
 from normgrad.arithmetic.scatter import sums_at
-from normgrad.arithmetic.sums import absolute_sum, column_norms, frobenius
+from normgrad.arithmetic.sums import absolute_sum, column_norms, frobenius, summed_in_blocks
 from normgrad.arithmetic.transforms import TRANSFORMS, Transforms, library_of, mapped
 
 __all__ = [
@@ -148,6 +148,7 @@ __all__ = [
     "shift",
     "single",
     "sometimes",
+    "summed_in_blocks",
     "sums_at",
     "times",
     "vector_norm",

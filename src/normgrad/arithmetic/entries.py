@@ -61,16 +61,17 @@ def vector_norm(w: Array) -> Any:
 def phase(z: Array) -> Array:
     """Return ``z / |z|``, and 0 where z is 0: the sign of a real number.
 
-    Tiny entries are first multiplied by a power of two: the quotient of two subnormal
-    complex numbers overflows on its way.
+    Tiny and huge entries are first multiplied by a power of two: the quotient of two subnormal
+    complex numbers overflows on its way, and the modulus of huge ones itself.
     """
     xp = namespace(z)
     if not is_complex(z):
         return xla.sign(z) if is_jax(z) else xp.sign(z)
     limit = safe_exponent(z)
-    tiny = (xp.abs(xp.real(z)) < 2.0**-limit) & (xp.abs(xp.imag(z)) < 2.0**-limit)
-    up = xp.astype(tiny, xp.int32) * 2 * limit
-    return xp.sign(xla.ldexp(z, up) if is_jax(z) else xp.where(tiny, shift(z, up), z))
+    size = xp.maximum(xp.abs(xp.real(z)), xp.abs(xp.imag(z)))
+    tiny, huge = size < 2.0**-limit, size > 2.0**limit
+    up = (xp.astype(tiny, xp.int32) - xp.astype(huge, xp.int32)) * 2 * limit
+    return xp.sign(xla.ldexp(z, up) if is_jax(z) else xp.where(up == 0, z, shift(z, up)))
 
 
 def real_inner(a: Array, b: Array) -> Array:

@@ -147,22 +147,23 @@ def branch(
     return quick(x) if seen(condition) else general(x)
 
 
-def each_matrix(f: Callable[[Array], Any], A: Array) -> Any:
+def each_matrix(f: Callable[..., Any], A: Array, *beside: Array) -> Any:
     """Return the results of `f`, arrays or a tuple of arrays, stacked over the leading axes of A.
 
-    One matrix after the other: for what is long, or takes another course, at each.
+    One matrix after the other: for what is long, or takes another course, at each. `f` takes
+    besides what belongs to its matrix in arrays that have these axes, too.
     """
-    batch, matrix = tuple(A.shape[:-2]), tuple(A.shape[-2:])
+    batch = tuple(A.shape[:-2])
     xp = namespace(A)
-    stack = xp.reshape(A, (-1, *matrix))
+    stacks = [xp.reshape(x, (-1, *x.shape[len(batch) :])) for x in (A, *beside)]
 
     def unflat(x: Array) -> Array:
         return xp.reshape(x, (*batch, *x.shape[1:]))
 
     if is_traced(A):
-        results = sys.modules["jax"].lax.map(f, stack)
+        results = sys.modules["jax"].lax.map(lambda each: f(*each), tuple(stacks))
     else:
-        results = [f(stack[i]) for i in range(stack.shape[0])]
+        results = [f(*(x[i] for x in stacks)) for i in range(stacks[0].shape[0])]
         if isinstance(results[0], tuple):
             results = tuple(map(xp.stack, zip(*results, strict=True)))
         else:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from normgrad.arithmetic.namespace import Array, is_complex, is_jax, is_torch, namespace
 
-__all__ = ["absolute_sum", "column_norms", "frobenius"]
+__all__ = ["absolute_sum", "column_norms", "frobenius", "summed_in_blocks"]
 
 
 def _in_blocks(reduce: Callable[..., Array], x: Array, axis: int, block: int) -> Array:
@@ -40,6 +40,16 @@ def _torch_norm(x: Array, ord: int, axis: int) -> Array:
     return _in_blocks(reduce, x, axis, 256 if x.stride(axis) > 1 else 4096)
 
 
+def _numpy_norm(x: Array, axis: int) -> Array:
+    """Return the Euclidean norm as NumPy's BLAS has it: without a temporary."""
+
+    def reduce(x: Array, axis: int) -> Array:
+        xp = namespace(x)
+        return xp.sqrt(xp.real(xp.vecdot(x, x, axis=axis)))
+
+    return _in_blocks(reduce, x, axis, 1024)
+
+
 def absolute_sum(A: Array, axis: int) -> Array:
     """Return the sums of absolute values along a negative `axis`."""
     return _torch_norm(A, 1, axis) if is_torch(A) else _sum(namespace(A).abs(A), axis)
@@ -57,13 +67,27 @@ def frobenius(A: Array) -> Array:
         return xp.sqrt(_sum(_sum(squares, -1), -1))
     if is_torch(A):
         return _torch_norm(_torch_norm(A, 2, _contiguous_axis(A, A.stride())), 2, -1)
-    squares = xp.vecdot(A, A, axis=_contiguous_axis(A, A.strides))
-    return xp.sqrt(_sum(xp.real(squares), -1))
+    return _numpy_norm(_numpy_norm(A, _contiguous_axis(A, A.strides)), -1)
 
 
 def column_norms(A: Array) -> Array:
     """Return the Euclidean norm of each column."""
     return frobenius(A.mT[..., None, :])
+
+
+def summed_in_blocks(Y: Array, A: Array) -> Array:
+    """Return ``Y A``, for Y of not many rows: its rounding error grows slowly with those of A.
+
+    Of entries of one size and sign all errors have one sign, too: a product of libraries is then
+    off by some ``m eps / 10``.
+    """
+    xp, (k, m) = namespace(A), Y.shape
+    block = 8 * max(8, k)  # the partial sums are an eighth of A, or less
+    head = m - m % block
+    if m <= 2 * block:
+        return Y @ A
+    blocks = xp.reshape(Y[:, :head], (k, -1, block)), xp.reshape(A[:head], (-1, block, A.shape[1]))
+    return _sum(xp.moveaxis(blocks[0], 1, 0) @ blocks[1], -3) + Y[:, head:] @ A[head:]
 
 
 def _contiguous_axis(A: Array, strides: tuple[int, ...]) -> int:

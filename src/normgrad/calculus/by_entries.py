@@ -92,7 +92,8 @@ class NormByEntries(NormRule):
     def linearized(self, A: Array) -> tuple[Array, Array, Derivative]:
         at = self.derivative(A)
         value = at.scaled.value(at.value, self._degree())
-        return value, restore(at.G, (at.scaled, self._degree() - 1)), at
+        # (a copy: the derivative has G, which is given away, and may be changed)
+        return value, restore(at.G + 0, (at.scaled, self._degree() - 1)), at
 
 
 def _in_range(norm: EntrywiseNorm, A: Array) -> Normalised:

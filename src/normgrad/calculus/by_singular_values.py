@@ -104,17 +104,22 @@ class BySingularValues:
         method, verified = settle(A, self.demand(A), self.method)
         return replace(self, method=method, verified=verified)
 
-    def at(self, scaled: Normalised, use: Callable[[Seen], Any], **wanted: bool) -> Any:
-        """Return what `use` makes of the triplets of a scaled matrix."""
+    def at(
+        self, scaled: Normalised, use: Callable[..., Any], *beside: Array, **wanted: bool
+    ) -> Any:
+        """Return what `use` makes of the triplets of scaled matrices.
+
+        It may be called for parts of a stack, and gets those of the arrays beside it, too.
+        """
         A: Array = scaled.matrix
         demand = self.demand(A, **wanted)
 
-        def seen(spectrum: Spectrum) -> Any:
+        def seen(spectrum: Spectrum, *beside: Array) -> Any:
             if self.norm.degree is None:
                 spectrum = spectrum._replace(s=scaled.restored(spectrum.s))
-            return use(Seen(spectrum, demand.rank, demand.tie))
+            return use(Seen(spectrum, demand.rank, demand.tie), *beside)
 
-        return decompose(A, demand, seen, self.method, verified=self.verified)
+        return decompose(A, demand, seen, self.method, beside=beside, verified=self.verified)
 
 
 def is_empty(A: Array) -> bool:

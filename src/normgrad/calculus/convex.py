@@ -61,15 +61,15 @@ class MapBySingularValues(BySingularValues, ProxRule):
         degree = self.norm.degree
         scaled, t = normalise(A).with_step(t, degree)
 
-        def image(at: Seen) -> Array:
+        def image(at: Seen, t: Array) -> tuple[Array, Array]:
             # (zeros stay zeros, and may be left out)
             s, k = at.spectrum.s, min(A.shape[-2:])
             (curvature, _), same = self.map(with_zeros(s, k), t)
             g, slope = (x[..., : s.shape[-1]] for x in (curvature.g, curvature.slope))
-            P = lift(at.spectrum, g, lambda: curvature._replace(g=g, slope=slope))
-            return _but_where(same, A if degree is None else scaled.matrix, P)
+            return lift(at.spectrum, g, lambda: curvature._replace(g=g, slope=slope)), same
 
-        P = self.at(scaled, image)
+        P, same = self.at(scaled, image, t)
+        P = _but_where(same, A if degree is None else scaled.matrix, P)
         return restore(P, (scaled, 0 if degree is None else 1))
 
     def linearized(self, A: Array, t: Array) -> tuple[Array, Derivative, Array]:

@@ -59,7 +59,8 @@ class TorchEngine(Engine):
         return isinstance(x, torch.Tensor)
 
     def dense(self, x: Any) -> Array:
-        x = torch.as_tensor(x)
+        if not isinstance(x, torch.Tensor):
+            x = torch.as_tensor(x)
         if x.layout is not torch.strided:
             raise TypeError(
                 f"got a tensor of layout {x.layout}, shape {tuple(x.shape)}; this takes dense "

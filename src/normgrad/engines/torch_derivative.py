@@ -223,7 +223,13 @@ class _Derivative(torch.autograd.Function):
         rank = E.ndim - (in_dims[1] is not None)
         E = mapped_first(E, in_dims[1], info.batch_size)
         lead = [rank, rank - 2]  # the matrix, and the step of a proximal map
-        operands = tuple(map(_lead, operands, in_dims[2:], lead[: len(operands)]))
+        dims: Any = in_dims[2:]
+        if any(dim is not None for dim in dims):  # then all are mapped, to have axes that agree
+            operands = tuple(
+                mapped_first(x, dim, info.batch_size) for x, dim in zip(operands, dims, strict=True)
+            )
+            dims = (0,) * len(operands)
+        operands = tuple(map(_lead, operands, dims, lead[: len(operands)]))
         return _Derivative.apply(memory, E, *operands), 0
 
 

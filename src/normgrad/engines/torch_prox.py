@@ -27,7 +27,9 @@ class _Prox(torch.autograd.Function):
 
     @staticmethod
     def forward(x: Any, t: Any, memory: Memory) -> Any:
-        return untraced(memory.prox, x, t)
+        P = untraced(memory.prox, x, t)
+        # (forward mode does not take a view of what is not an input)
+        return P.clone() if P._is_view() else P
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:

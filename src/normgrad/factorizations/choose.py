@@ -18,7 +18,7 @@ from normgrad.arithmetic import (
     is_traced,
     namespace,
 )
-from normgrad.factorizations.base import Demand, Factorization, Outcome, Spectrum, Verdict
+from normgrad.factorizations.base import Demand, Factorization, Outcome, Verdict
 from normgrad.factorizations.diagonal import DiagonalScan
 from normgrad.factorizations.gram import Gram
 from normgrad.factorizations.hermitian import HermitianEigen
@@ -114,13 +114,14 @@ def _usual(shape: tuple[int, ...], dtype: str, demand: Demand) -> Factorization:
 def decompose(
     A: Array,
     demand: Demand,
-    use: Callable[[Spectrum], Any],
+    use: Callable[..., Any],
     method: str = "auto",
     *,
+    beside: tuple[Array, ...] = (),
     verified: bool = False,
     account: Account | None = None,
 ) -> Any:
-    """Return ``use(spectrum)`` for each matrix of A, by the first factorization that will do.
+    """Return ``use(spectrum, *beside)`` for each matrix of A, by the first that will do.
 
     A factorization may decline at once, by its verdict, or after its work, by its own test;
     then the next one is asked. In a batch only the matrices that failed go on to it.
@@ -130,9 +131,12 @@ def decompose(
     A : (..., m, n) array
     demand : Demand
     use : callable
-        Returns an array, or a tuple of arrays, with the leading axes of A.
+        Returns an array, or a tuple of arrays, with the leading axes of A. It may be called for
+        parts of A one after the other.
     method : str
         "auto" or the name of the only factorization to ask.
+    beside : tuple of arrays
+        With the leading axes of A; `use` gets what belongs to its part of A.
     verified : bool
         Whether the one named has accepted A before, and is not asked again.
     account : list, optional
@@ -148,8 +152,8 @@ def decompose(
     usually = usual(A, demand) if method == "auto" and account is None else None
     if usually is not None:
         asked = [usually] if usually.certain else [usually, TABLE[-1]]
-        return chain.run(A, asked, verified=True)
-    return chain.run(A, _asked(method, demand), verified)
+        return chain.run(A, *beside, asked=asked, verified=True)
+    return chain.run(A, *beside, asked=_asked(method, demand), verified=verified)
 
 
 def _asked(method: str, demand: Demand) -> list[Factorization]:
@@ -164,11 +168,13 @@ class _Chain:
     """The factorizations one after the other, with what is the same for all."""
 
     def __init__(
-        self, demand: Demand, use: Callable[[Spectrum], Any], method: str, account: Account
+        self, demand: Demand, use: Callable[..., Any], method: str, account: Account
     ) -> None:
         self.demand, self.use, self.method, self.account = demand, use, method, account
 
-    def run(self, A: Array, asked: Sequence[Factorization], verified: bool = False) -> Any:
+    def run(
+        self, A: Array, *beside: Array, asked: Sequence[Factorization], verified: bool = False
+    ) -> Any:
         for i, factorization in enumerate(asked):
             if not verified:
                 verdict = self._verdict(factorization, A)
@@ -176,8 +182,8 @@ class _Chain:
                     self.account.append((factorization.name, Verdict(True, f"if {verdict.reason}")))
                     return branch(
                         namespace(A).all(verdict.accepted),
-                        lambda A, i=i: self.run(A, asked[i:], verified=True),
-                        lambda A, i=i: self.run(A, asked[i + 1 :]),
+                        lambda A, i=i: self.run(A, *beside, asked=asked[i:], verified=True),
+                        lambda A, i=i: self.run(A, *beside, asked=asked[i + 1 :]),
                         A,
                     )
                 if not verdict.accepted:
@@ -186,13 +192,14 @@ class _Chain:
             if A.ndim > 2 and not factorization.batches:
                 # from here on one at a time: each may take another road
                 rest = asked[i:]
-                return each_matrix(functools.partial(self.run, asked=rest, verified=verified), A)
+                run = functools.partial(self.run, asked=rest, verified=verified)
+                return each_matrix(run, A, *beside)
             outcome = factorization.factorize(A, self.demand)
             if factorization.certain:
                 reason = outcome.reason if verified else verdict.reason
                 self.account.append((factorization.name, Verdict(True, reason)))
-                return self.use(outcome.spectrum)
-            return self._tested(factorization.name, A, outcome, asked[i + 1 :])
+                return self.use(outcome.spectrum, *beside)
+            return self._tested(factorization.name, outcome, asked[i + 1 :], A, *beside)
         _, verdict = self.account[-1]
         raise ValueError(
             f"method={self.method!r} can not be used for this matrix of shape "
@@ -206,7 +213,9 @@ class _Chain:
             return Verdict(False, "what is recorded has to be right for other matrices too")
         return factorization.verdict(A, self.demand)
 
-    def _tested(self, name: str, A: Array, outcome: Outcome, rest: Sequence[Factorization]) -> Any:
+    def _tested(
+        self, name: str, outcome: Outcome, rest: Sequence[Factorization], A: Array, *beside: Array
+    ) -> Any:
         """Return the results from the matrices that passed, and from `rest` those that did not."""
         holds, spectrum = outcome.holds, outcome.spectrum
         xp = namespace(A)
@@ -214,17 +223,20 @@ class _Chain:
             self.account.append((name, Verdict(True, f"if {outcome.reason}, seen when it runs")))
             return branch(
                 xp.all(holds),
-                lambda A: self.use(spectrum),
-                lambda A: self.run(A, rest) if rest else _nan(self.use(spectrum)),
+                lambda A: self.use(spectrum, *beside),
+                lambda A: (
+                    self.run(A, *beside, asked=rest) if rest else _nan(self.use(spectrum, *beside))
+                ),
                 A,
             )
         passed = holds if isinstance(holds, bool) else bool(xp.all(holds))
         self.account.append((name, Verdict(passed, outcome.reason)))
         if passed:
-            return self.use(spectrum)
+            return self.use(spectrum, *beside)
         if spectrum is None or A.ndim == 2 or not bool(xp.any(holds)):
-            return self.run(A, rest)
-        return _replace(self.use(spectrum), ~holds, self.run(A[~holds], rest))
+            return self.run(A, *beside, asked=rest)
+        again = self.run(*(x[~holds] for x in (A, *beside)), asked=rest)
+        return _replace(self.use(spectrum, *beside), ~holds, again)
 
 
 def _nan(result: Any) -> Any:

@@ -37,6 +37,7 @@ from normgrad.arithmetic import (
     from_host,
     host,
     integer,
+    is_torch,
     is_traced,
     namespace,
     when,
@@ -221,5 +222,6 @@ def small_eigh(t: Array, of: Array) -> tuple[Array, Array]:
     else:
         # (by the library of the matrix: two pools of threads would stall each other)
         library = namespace(of)
-        theta, Y = map(np.asarray, library.linalg.eigh(library.asarray(t)))
+        place = {"device": "cpu"} if is_torch(of) else {}  # (whatever the default is)
+        theta, Y = map(np.asarray, library.linalg.eigh(library.asarray(t, **place)))
     return theta[::-1], Y[:, ::-1]

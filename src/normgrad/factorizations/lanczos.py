@@ -35,12 +35,14 @@ from normgrad.arithmetic import (
     is_jax,
     is_single,
     is_traced,
+    machine_epsilon,
     namespace,
     number,
     row_products,
     row_qr,
     rows_at_once,
     single,
+    summed_in_blocks,
 )
 from normgrad.factorizations.base import (
     Columns,
@@ -143,12 +145,15 @@ def _problem(A: Array, scale: Any, start: Array, tie: float | None) -> Problem:
 
 
 def rayleigh_ritz(A: Array, V: Array) -> tuple[Array, Array, Array, Array]:
-    """Return U, s, V and ``A^H U`` for the Ritz triplets of A on the span of the columns V."""
+    """Return U, s, V and ``A^H U`` for the Ritz triplets of A on the span of the columns V.
+
+    Columns of U whose s is next to nothing are 0: they would not be orthogonal to the others.
+    """
     xp = namespace(A)
     Q, R = row_qr((A @ V).mT)
     W, s, Xh = xp.linalg.svd(R, full_matrices=False)
-    U = Q.mT @ W
-    return U, s, V @ adjoint(Xh), adjoint(adjoint(U) @ A)
+    U = xp.where(s > machine_epsilon(A) ** 0.5 * s[0], Q.mT @ W, 0.0)
+    return U, s, V @ adjoint(Xh), adjoint(summed_in_blocks(adjoint(U), A))
 
 
 def _outcome(A: Array, wide: bool, found: Found, demand: Demand) -> Outcome:

@@ -34,6 +34,7 @@ from normgrad.arithmetic import (
     machine_epsilon,
     namespace,
     number,
+    summed_in_blocks,
 )
 from normgrad.factorizations.base import (
     Columns,
@@ -113,7 +114,7 @@ def _sketch(A: Array, columns: int, *, power_step: bool) -> tuple[Array, Array]:
     if power_step:
         P, _ = qr(adjoint(A) @ Q)
         Q, _ = qr(A @ P)
-    return Q, adjoint(Q) @ A
+    return Q, summed_in_blocks(adjoint(Q), A)
 
 
 def _tested(A: Array, Q: Array, B: Array, norm: Array, demand: Demand) -> Outcome:

@@ -10,6 +10,7 @@ from normgrad.arithmetic import (
     divide,
     gaussian,
     identity,
+    machine_epsilon,
     namespace,
     vector_norm,
     when,
@@ -61,7 +62,7 @@ def tracked(A: Array, columns: Array | None, demand: Demand, tol: float) -> Trac
         columns = when(helps, lambda own: own, lambda _: xp.linalg.qr(random())[0], columns)
     U, s, V, Z = rayleigh_ritz(A, columns)
     first, last = (vector_norm(Z[:, i] - s[i] * V[:, i]) for i in (0, -1))
-    z, settled = Z[:, 0], last <= _SETTLED * s[-1]
+    z, settled = Z[:, 0], last <= xp.maximum(_SETTLED * s[-1], machine_epsilon(A) ** 0.5 * s[0])
     columns = when(settled, lambda Z: _with_last(Z, random()), lambda Z: Z, Z)
     columns = xp.linalg.qr(columns)[0]
 

@@ -51,9 +51,10 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
 
     def proximal_entries(self, A: Array, step: Array) -> EntrywiseProximal:
         # off the ball of radius t: A - t G, with the derivative E - t dG; on it: 0
-        value, unit = self._polar(A)
-        moving = namespace(value).astype(value > step, value.dtype)
-        kept = namespace(value).where(step == 0, 1.0, moving)
+        xp, (value, unit) = namespace(A), self._polar(A)
+        moving = xp.astype(value > step, value.dtype)
+        kept = xp.where(step == 0, 1.0, moving)
+        step = xp.minimum(step, value)  # (which may be inf)
         shrink = moving * divide(value - step, value)
         radial = _Radial(unit, kept, kept * divide(step, value))
         return EntrywiseProximal(_each(shrink) * A, -_each(moving) * unit, radial)
@@ -92,8 +93,9 @@ class Frobenius(UnitarilyInvariantNorm, EntrywiseNorm):
         phi = self.value(s)
         mu = divide(s, phi[..., None])
         moving = xp.astype(phi > step, s.dtype)
+        identity, step = step == 0, xp.minimum(step, phi)  # (which may be inf)
         shrink = moving * divide(phi - step, phi)
-        slope = xp.where(step == 0, 1.0, shrink)
+        slope = xp.where(identity, 1.0, shrink)
         curvature = self._homothety(s, shrink[..., None] * s, slope, moving * divide(step, phi))
         return Proximal(curvature, -moving[..., None] * mu)
 

@@ -103,7 +103,8 @@ def power_proximal(s: Array, p: float) -> PowerPoint:
     conjugate = vector_p_norm(s, q)
     steep = xp.sum(divide(s, conjugate) ** (2 * q - 2), axis=-1, keepdims=True)
     start = xp.maximum(start, divide(conjugate - 1, steep) * conjugate ** (1 - q))
-    start = xp.where(start > 0, start, 1.0)
+    # (where rounding hides that ||s||_q > 1, phi is 0 up to rounding)
+    start = xp.where(start > 0, start, machine_epsilon(s))
 
     def newton(phi: Array, x: Array) -> Array:
         # c = phi^(1-p), Z/c = (phi / ||x||)^(p-1), and e = d log Z / d log c: the step in c is
