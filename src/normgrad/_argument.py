@@ -204,7 +204,7 @@ def with_direction(
 
     Errors call the latter by the name `what`, which it has for the user.
     """
-    if isinstance(direction, (str, Norm)):
+    if isinstance(direction, (str, Norm, int, float)):
         raise TypeError(
             f"{what} must be an array of the shape of x; got {type(direction).__name__} "
             f"{direction!r}. The order is hvp(x, direction, ord), subgradient_distance(x, g, ord)"
