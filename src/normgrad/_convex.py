@@ -258,7 +258,7 @@ def lmo(
     return _mapped(oracle_rule, "radius", x, radius, ord, axis, method)
 
 
-_ORDER = {
+_ORDER: dict[Any, str] = {
     prox_rule: "prox(x, step, ord)",
     projection_rule: "project(x, radius, ord)",
     oracle_rule: "lmo(x, radius, ord), or lmo(x, ord='nuc')",
