@@ -71,6 +71,8 @@ WRONG = [
     (lambda: normgrad.matrix_norm(A, axis=(0, 1, 2)), ValueError, "pair of integers"),
     (lambda: normgrad.matrix_norm(A, axis=("a", 1)), TypeError, "pair of integers"),
     (lambda: normgrad.matrix_norm(A, axis=None), TypeError, "pair of integers"),
+    (lambda: normgrad.matrix_norm(A, axis="01"), TypeError, "pair of integers"),
+    (lambda: normgrad.matrix_norm(A, axis="rows"), TypeError, "pair of integers"),
     (
         lambda: normgrad.matrix_norm(A, "nuc", method="lu"),
         ValueError,
@@ -81,7 +83,7 @@ WRONG = [
     (lambda: normgrad.matrix_norm(A, 1, method="svd"), ValueError, "norm of entries"),
     (lambda: normgrad.matrix_norm([[1, 2], [3]]), ValueError, "unequal lengths"),
     (lambda: normgrad.matrix_norm([["a", "b"]]), TypeError, "real or complex numbers"),
-    (lambda: normgrad.matrix_norm(np.array([["x"]])), TypeError, "dtype 'str"),
+    (lambda: normgrad.matrix_norm(np.array([["x"]])), TypeError, "dtype '<U1'"),
     (lambda: normgrad.matrix_norm(A.astype(object)), TypeError, "got dtype 'object'"),
     (lambda: normgrad.matrix_norm(A.astype("M8[s]")), TypeError, "datetime64"),
     (lambda: normgrad.matrix_norm(A.astype(np.longdouble)), TypeError, "float64"),

@@ -67,7 +67,7 @@ class Argument:
             self.dtype = dtype_name(x.dtype)
         else:
             raise TypeError(
-                f"a matrix norm needs real or complex numbers; got dtype {name!r}, shape "
+                f"a matrix norm needs real or complex numbers; got dtype {str(x.dtype)!r}, shape "
                 f"{tuple(x.shape)}. Supported: integers, float16, bfloat16, float32, float64, "
                 "complex64, complex128; convert it to one of these"
             )

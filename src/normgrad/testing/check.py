@@ -107,7 +107,7 @@ def check_grad(
     AssertionError
         If an error is greater than its tolerance, and `strict`. (Not if it is inconclusive.)
     TypeError
-        If x is a matrix type or sparse.
+        If x is a matrix type or sparse, or no array at all.
     ValueError
         If x is empty or has NaN or inf, if `order` is neither 1 nor 2, or
         if `directions` is less than 1.
@@ -141,6 +141,11 @@ def check_grad(
         raise ValueError(f"order must be 1 or 2; got {order!r}")
     if directions < 1:
         raise ValueError(f"directions must be at least 1; got {directions!r}")
+    if isinstance(x, (str, Norm)) or callable(x):
+        raise TypeError(
+            f"x must be an array, as what is checked is a norm of it and no function of yours; got "
+            f"{x!r}. The order is check_grad(x, ord)"
+        )
     if as_matrix(x) is not None:
         raise TypeError(
             "the gradients that are checked are those of arrays; got a matrix type or sparse "
