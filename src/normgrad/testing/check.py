@@ -33,7 +33,7 @@ class GradientCheck:
     estimates : tuple of float
         For each order the largest error that the differences themselves may have.
     tolerances : tuple of float
-        For each order what that error may be: inf where the differences can not tell.
+        For each order what that error may be: inf where that difference can not tell.
     kink : bool
         Whether the differences see that the norm is not differentiable at a matrix.
     """
@@ -65,8 +65,8 @@ class GradientCheck:
             lines.append("  not differentiable here: held against the one-sided differences")
         for i, error in enumerate(self.errors):
             lines.append(
-                f"  {('gradient', 'Hessian product')[i]}: relative error {error:.1e} (differences "
-                f"good to {self.estimates[i]:.1e}, tolerance {self.tolerances[i]:.1e})"
+                f"  {('gradient', 'Hessian product')[i]}: relative error {error:.1e}, tolerance "
+                f"{self.tolerances[i]:.1e} (all differences are good to {self.estimates[i]:.1e})"
             )
         return "\n".join(lines)
 
