@@ -66,7 +66,8 @@ class GradientCheck:
         for i, error in enumerate(self.errors):
             lines.append(
                 f"  {('gradient', 'Hessian product')[i]}: relative error {error:.1e}, tolerance "
-                f"{self.tolerances[i]:.1e} (all differences are good to {self.estimates[i]:.1e})"
+                f"{self.tolerances[i]:.1e}; the roughest difference is good to "
+                f"{self.estimates[i]:.1e}"
             )
         return "\n".join(lines)
 
