@@ -117,12 +117,16 @@ if len(sys.argv) > 1:
     import matplotlib.pyplot as plt
 
     names, ratios, bounds = zip(*rows, strict=True)
-    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
-    axes.barh(names, ratios, color="tab:blue", label="norm of the layer / that of the kernel")
-    axes.scatter(bounds, names, marker="|", s=200, color="tab:red", label="sqrt(kh kw)")
+    figure, axes = plt.subplots(figsize=(8, 4.4), layout="constrained")
+    axes.barh(names, ratios, color="tab:blue", label="found, with zeros around the input")
+    axes.scatter(
+        bounds, names, marker="|", s=200, color="tab:red", label="most possible, sqrt(kh kw)"
+    )
     axes.axvline(1, color="black", linewidth=0.8)
     axes.invert_yaxis()
-    axes.legend(loc="center right")
+    axes.set_xlabel("norm of the layer / norm of the reshaped kernel")
+    figure.suptitle("How far a layer whose reshaped kernel has norm 1 can stretch its input")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(sys.argv[1], dpi=120)
 
 # %%
@@ -130,4 +134,4 @@ if len(sys.argv) > 1:
 
 worst = max(ratio for _, ratio, _ in rows)
 excess = max(ratio / bound for _, ratio, bound in rows)
-print(f"result: underestimate {worst:.2f} > 1.3, of_the_largest_possible {excess:.2f} <= 1")
+print(f"result: layer / kernel up to {worst:.2f} > 1.3, of sqrt(kh kw) up to {excess:.2f} <= 1")

@@ -132,7 +132,8 @@ def plot(radii: dict[str, Tensor], path: str) -> None:
     figure = Figure(figsize=(5, 3.5), layout="constrained")
     axes = figure.subplots()
     for name, radius in radii.items():
-        axes.plot(radius.sort().values, torch.linspace(1, 0, len(radius)), label=name)
+        style = "--" if "tol" in name else "-"  # (it lies on the one without)
+        axes.plot(radius.sort().values, torch.linspace(1, 0, len(radius)), style, label=name)
     axes.set(xlabel="size of the change", ylabel="certified accuracy", xlim=(0, None))
     axes.legend()
     figure.savefig(path)

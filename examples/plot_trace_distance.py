@@ -162,7 +162,9 @@ if len(sys.argv) > 1:
     for d, rank, F, T in pairs:
         if rank == 1:
             continue
-        left.plot(F, T, ".", markersize=2, label=f"dimension {d}, rank {rank}")
+        above, colour = (3, "tab:red") if d == 2 else (2, None)  # (the others lie where they do)
+        name = f"dimension {d}, rank {rank}"
+        left.plot(F, T, ".", markersize=2, color=colour, zorder=above, label=name)
     F = np.linspace(0, 1, 400)
     left.fill_between(F, 1 - F, np.sqrt(1 - F**2), color="#eeeeee", linewidth=0)
     left.plot(F, np.sqrt(1 - F**2), "k", F, 1 - F, "k", linewidth=1)
@@ -173,10 +175,9 @@ if len(sys.argv) > 1:
     left.legend(frameon=False, markerscale=5, loc="lower left")
     left.set_aspect("equal")
     for k, name, colour in ((1, "one qubit", "#b0651d"), (2, "entangled", "#1f77b4")):
-        right.axhline(
-            best[k], color=colour, linewidth=1, linestyle=":", label="best, in closed form"
-        )
         right.plot(paths[k], color=colour, label=name)
+        right.axhline(best[k], color=colour, linewidth=1, linestyle=":")
+    right.plot([], [], "k:", linewidth=1, label="best, in closed form")
     right.set_xlabel("step of gradient ascent in the input")
     right.set_ylabel("trace distance of the outputs")
     right.set_xlim(0, 120)

@@ -102,8 +102,9 @@ def value_and_grad(
     gradient : array of the shape and dtype of `x`
         For each matrix the subgradient G of least Frobenius norm, with
         ``d||x|| = Re<G, dx>`` in every library, also for complex x (JAX's and autograd's
-        own ``grad`` return its conjugate). It has ``<G, x> = ||x||``, and dual norm at most 1.
-        Integers give a gradient of the default float. NaN for a matrix with NaN or inf.
+        own ``grad`` return its conjugate). It has ``<G, x> = ||x||``, and dual norm at most 1;
+        the former up to `rank_tol`, as singular values that count as zero are in the value and
+        not in G. Integers give a gradient of the default float. NaN for a matrix with NaN or inf.
 
     Notes
     -----
@@ -250,4 +251,5 @@ def explain(
       diagonal: yes, every entry off the diagonal is zero
     """
     argument = argument_of(x, axis)
-    return explain_rule(norm_rule(argument, ord, method), argument.x)
+    numbers = argument.engine.constant(lambda A: A, argument.x)
+    return explain_rule(norm_rule(argument, ord, method), numbers)

@@ -67,7 +67,7 @@ class Argument:
             self.dtype = dtype_name(x.dtype)
         else:
             raise TypeError(
-                f"a matrix norm needs real or complex numbers; got dtype {name!r}, shape "
+                f"a matrix norm needs real or complex numbers; got dtype {str(x.dtype)!r}, shape "
                 f"{tuple(x.shape)}. Supported: integers, float16, bfloat16, float32, float64, "
                 "complex64, complex128; convert it to one of these"
             )
@@ -204,7 +204,7 @@ def with_direction(
 
     Errors call the latter by the name `what`, which it has for the user.
     """
-    if isinstance(direction, (str, Norm)):
+    if isinstance(direction, (str, Norm, int, float)):
         raise TypeError(
             f"{what} must be an array of the shape of x; got {type(direction).__name__} "
             f"{direction!r}. The order is hvp(x, direction, ord), subgradient_distance(x, g, ord)"

@@ -18,12 +18,9 @@ def two_axes(axis: Any, ndim: int, shape: tuple[int, ...]) -> tuple[int, int]:
     try:
         first, second = axis
         pair = operator.index(first), operator.index(second)
-    except TypeError:
-        raise TypeError(
-            f"axis must be a pair of integers, the rows' and the columns' axis; got {axis!r}"
-        ) from None
-    except ValueError:
-        raise ValueError(
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(axis, str) else type(error)
+        raise kind(
             f"axis must be a pair of integers, the rows' and the columns' axis; got {axis!r}"
         ) from None
     for i in pair:

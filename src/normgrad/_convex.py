@@ -18,6 +18,7 @@ from normgrad.arithmetic import Array, is_number
 from normgrad.calculus import FactoredMap, FactoredOracle, ProxRule
 from normgrad.engines import engine_of
 from normgrad.matrices import PSD, Hermitian, as_matrix
+from normgrad.norms import Norm
 
 __all__ = ["dual_norm", "lmo", "project", "prox"]
 
@@ -150,7 +151,7 @@ def project(
     x, axis, method
         As for `matrix_norm`; matrix types as for `prox`.
     radius : float or array that broadcasts to the batch
-        Not negative.
+        Not negative. It comes before the norm: ``project(x, 2)`` has radius 2.
     ord : {"fro", "nuc", 2, 1, inf} or norm object
         Frobenius: x scaled. Spectral: singular values clipped. Nuclear: singular values
         projected on the l1 ball, by sorting. Ky Fan k: by the solution of every one of its
@@ -210,7 +211,7 @@ def lmo(
         As for `matrix_norm`. In the Frank-Wolfe method, x is the gradient of the objective.
         Matrix types as for `prox`, and every one for "nuc".
     radius : float or array that broadcasts to the batch
-        Not negative.
+        Not negative. It comes before the norm: ``lmo(x, 2)`` has radius 2.
     ord : {"fro", "nuc", 2, 1, inf} or norm object
         Frobenius: ``-r x / ||x||``. Nuclear: ``-r u_1 v_1^H``. Spectral: ``-r U V^H`` (the
         polar factor). Others: -r times the gradient of their dual norm.
@@ -257,6 +258,14 @@ def lmo(
     return _mapped(oracle_rule, "radius", x, radius, ord, axis, method)
 
 
+_ORDER: dict[Any, str] = {
+    prox_rule: "prox(x, step, ord)",
+    projection_rule: "project(x, radius, ord)",
+    oracle_rule: "lmo(x, radius, ord), or lmo(x, ord='nuc')",
+}
+"""Of the arguments, for who gives a norm where a number is due."""
+
+
 def _mapped(
     rule_of: Callable[[Any, Any, str], ProxRule],
     name: str,
@@ -267,7 +276,7 @@ def _mapped(
     method: str,
 ) -> Any:
     """Return the image of x under the map with the parameter t, which is called `name`."""
-    _check_number(name, t)
+    _check_number(name, t, _ORDER[rule_of])
     ready = prepared(rule_of, x, ord, axis, method) if isinstance(t, (int, float)) else None
     if ready is not None:
         engine, rule = ready
@@ -296,13 +305,15 @@ def _mapped(
     return argument.like_matrix(P)
 
 
-def _check_number(name: str, t: Any) -> None:
+def _check_number(name: str, t: Any, order: str) -> None:
     if not is_number(t):
         dtype = getattr(t, "dtype", None)
+        hint = f". The order is {order}" if isinstance(t, (str, Norm)) else ""
         raise TypeError(
             f"{name} must be a nonnegative number, or an array of them of the library of the "
             f"matrix, as np.array or torch.tensor make; got {type(t).__name__} "
             + (f"{t!r}" if dtype is None else f"of dtype {dtype}")
+            + hint
         )
     if isinstance(t, (int, float)):
         try:

@@ -82,7 +82,10 @@ def in_subdifferential(
     x, g, ord, axis
         As for `subgradient_distance`.
     tol : float, optional
-        The distance that is allowed; by default ``64 max(m, n) eps``.
+        The distance that is allowed; by default ``64 max(m, n) eps``, for what is exact up to
+        rounding. That is too tight for iterates of a solver: give some multiple of its own
+        tolerance, and where singular values only tend to zero, or to a tie, a norm that
+        counts them as such, as ``Nuclear(rank_tol=1e-6)``.
 
     Returns
     -------

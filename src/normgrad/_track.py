@@ -22,7 +22,7 @@ def track(
     Parameters
     ----------
     x : (m, n) array
-        NumPy, PyTorch or JAX; float32, float64, or complex.
+        NumPy, PyTorch or JAX; real, complex or integer, in any precision that `matrix_norm` takes.
     state : (min(m, n), min(m, n, 8)) array, optional
         What the last call returned; None for the first.
     tol : float, optional

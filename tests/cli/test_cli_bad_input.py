@@ -39,6 +39,7 @@ def test_name_too_long(command):
 
 def test_device(command):
     command("/dev/null").assert_says_once("not an ordinary file")
+    command("-").assert_says_once("standard input is not an ordinary file")
 
 
 @pytest.mark.parametrize("name", ["a.mat", "a", "a.npy.gz"])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from normgrad.cli import timing
 from normgrad.cli.bench import command
@@ -18,6 +19,7 @@ from normgrad.cli.bench.peers import CALLS, MODULES, duel
 from normgrad.cli.bench.picture import _APART, _spread, draw, shown
 from normgrad.cli.bench.rows import ORDS, ROWS, Row, level
 from normgrad.cli.bench.samples import SAMPLES, sample_of
+from normgrad.cli.bench.table import Grid
 
 ROOT = Path(__file__).parents[2]
 LIMITS = Limits({"float64": 1e9, "float32": 2e9}, 1e8)
@@ -81,6 +83,22 @@ def test_unknown_words(cli):
     cli("bench", "--only", "spectrel").assert_says_once(
         "--only spectrel", "'spectral 128 float64'", *ORDS, *filter(None, SAMPLES), *MODULES
     )
+
+
+def test_calls_are_told_once(cli):
+    assert cli("bench", "--only", "spectrel").err.count("Hessian product again") == 1
+
+
+@pytest.mark.parametrize(("width", "last"), [(70, "error"), (60, "our cost"), (50, "ratio")])
+def test_a_narrow_table_has_fewer_columns_and_cuts_none(width, last, capsys):
+    grid = Grid(ROWS, "ms", width)
+    result = Result(ROWS[0], 1.0, 2.0, cost=3.0, errors=(1e-15, 1e-16))
+    output = Console(width=width, file=sys.stdout)
+    output.print(grid.head())
+    output.print(grid.line(result))
+    out = capsys.readouterr().out
+    assert "…" not in out
+    assert out.splitlines()[1].endswith(last)
 
 
 def test_library_that_is_missing(cli, monkeypatch):

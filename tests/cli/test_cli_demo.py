@@ -36,6 +36,7 @@ def test_the_whole_demo(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+    assert "━" not in done.stdout + done.stderr  # bars of progress are for terminals
     x = load_terrain().elevation
     told = " ".join(done.stdout.split())
     assert told.index("errors: on a sample of it, 58 x 34") < told.index("Frobenius")

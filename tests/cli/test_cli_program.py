@@ -1,5 +1,6 @@
 """The program as a whole: help, version, wrong options, missing extras."""
 
+import os
 import subprocess
 import sys
 
@@ -56,6 +57,14 @@ def test_wrong_usage_is_told_in_one_line(cli, arguments, word):
     cli(*arguments).assert_says_once(word, "--help")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [(["norm"], "norm "), (["bench", "--nonsense"], "bench "), (["nonsense"], "")],
+)
+def test_wrong_usage_points_to_the_help_of_the_command(cli, arguments, command):
+    assert cli(*arguments).err.endswith(f"; see normgrad {command}--help\n")
+
+
 def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60
@@ -81,6 +90,31 @@ def test_module_runs_as_a_program():
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, f"normgrad {normgrad.__version__}\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="not a Linux system")
+@pytest.mark.parametrize("arguments", [["norm", "a.csv"], ["--version"], ["norm", "--help"]])
+def test_output_that_can_not_be_written_is_told_in_one_line(arguments, tmp_path):
+    (tmp_path / "a.csv").write_text("1,2\n3,4\n")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "normgrad.cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            cwd=tmp_path,
+        )
+    assert done.returncode == 2
+    assert done.stderr == ("normgrad: the output can not be written (No space left on device)\n")
+
+
+def test_a_reader_that_stops_reading_is_no_error(tmp_path):
+    (tmp_path / "a.csv").write_text("1,2\n3,4\n")
+    command = [sys.executable, "-m", "normgrad.cli", "norm", str(tmp_path / "a.csv")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
+        program.stdout.close()
+        assert program.stderr.read() == b""
 
 
 def test_heavy_modules_are_imported_only_when_needed():

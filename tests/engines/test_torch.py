@@ -209,6 +209,11 @@ def test_public_objects_copy_and_pickle(norm: Any) -> None:
     torch.testing.assert_close(f(x, norm), normgrad.matrix_norm(x, norm))
 
 
+def test_what_is_differentiated_is_explained_without_a_warning() -> None:
+    x = torch.ones(1000, 1000, requires_grad=True)
+    assert str(normgrad.explain(x, 2)) == str(normgrad.explain(x.detach(), 2))
+
+
 def test_non_contiguous_and_expanded_inputs() -> None:
     x = randn(3, 8, 5)[:, ::2, :].mT
     G = normgrad.grad(x.contiguous(), "nuc")

@@ -304,6 +304,13 @@ ERRORS = {
 }
 
 
+def test_an_error_of_matvec_passes_with_what_it_was_given() -> None:
+    with pytest.raises(RuntimeError, match="size mismatch") as raised:
+        Operator(lambda v, p: p @ v, (3, 4), (torch.ones(4, 3),))
+    assert "vector of 4 zeros" in raised.value.__notes__[0]
+    assert "shape (3, 4)" in raised.value.__notes__[0]
+
+
 @pytest.mark.parametrize("message", ERRORS)
 def test_errors(message: str) -> None:
     with pytest.raises((ValueError, TypeError, NotImplementedError, AssertionError), match=message):

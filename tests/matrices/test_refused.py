@@ -58,6 +58,25 @@ def test_subclasses_of_tensors_are_of_one_library() -> None:
         normgrad.LowRank(left, jnp.ones((1, 2)))
 
 
+@pytest.mark.parametrize("other", [torch.ones(3, 2), jnp.ones((3, 2))], ids=["torch", "jax"])
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray, jnp.asarray])
+def test_products_are_of_one_library(library: Any, other: Any) -> None:
+    """NumPy's arrays are taken into the others; PyTorch takes none in return."""
+    x = library(np.full((3, 3), 2.0, "float32"))
+    for A in (normgrad.Hermitian(x), normgrad.Operator(lambda v, p: p @ v, (3, 3), (x,))):
+        assert type(A @ np.ones((3, 2))) is type(A @ x)
+        if type(x) is type(other) or (library is np.asarray and not torch.is_tensor(other)):
+            np.testing.assert_array_equal(np.asarray(A @ other), np.full((3, 2), 6.0))
+        else:
+            with pytest.raises(TypeError, match="one library"):
+                A @ other
+
+
+def test_products_with_sparse_arrays() -> None:
+    A = normgrad.LowRank(np.ones((3, 1)), np.ones((1, 3)))
+    np.testing.assert_array_equal(A @ scipy.sparse.eye_array(3), np.ones((3, 3)))
+
+
 def test_integers_stay_integers() -> None:
     assert normgrad.Diagonal([1, 2]).diagonal.dtype.kind == "i"
 

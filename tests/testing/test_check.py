@@ -187,6 +187,14 @@ def test_wrong_arguments(call: Any, message: str) -> None:
         call()
 
 
+@pytest.mark.parametrize(
+    "wrong", ["nuc", normgrad.Nuclear(), lambda x: x], ids=["name", "norm", "f"]
+)
+def test_the_order_of_arguments_is_told(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"The order is check_grad\(x, ord\)"):
+        check_grad(wrong, A)
+
+
 def test_differences_know_their_error() -> None:
     smooth = central_difference(np.sin, 1e-16)
     assert abs(smooth.value - 1) <= smooth.error < 1e-10

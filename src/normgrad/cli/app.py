@@ -73,9 +73,13 @@ def run(arguments: Sequence[str]) -> int:
     except Exception as error:
         explain = getattr(error, "format_message", None)  # of a usage error, in every typer
         if explain is not None:
-            return _fail(f"{str(explain()).rstrip('.')}; see normgrad --help")
+            context = getattr(error, "ctx", None)
+            command = "normgrad" if context is None else context.command_path
+            return _fail(f"{str(explain()).rstrip('.')}; see {command} --help")
         if os.environ.get("NORMGRAD_TRACEBACK"):
             raise
+        if isinstance(error, OSError):  # (what goes wrong with a file is a CommandError)
+            return _fail(f"the output can not be written ({error.strerror or error})")
         return _fail(
             f"an error of the program: {type(error).__name__}: {error}; please report it, with "
             "what NORMGRAD_TRACEBACK=1 shows"

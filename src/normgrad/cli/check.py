@@ -28,7 +28,7 @@ def check(
 ) -> None:
     """Check the derivatives of a norm at a matrix against central differences.
 
-    The exit status is 1 if they do not agree, or if the differences are too rough to tell.
+    The exit status is 1 if they do not agree, or if some difference is too rough to tell 1 %.
     """
     which, axes = ord_of(ord), axis_of(axis)
     x, note = read(file, key)

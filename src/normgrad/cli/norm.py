@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 import normgrad
 from normgrad.cli.errors import CommandError, needed, told
-from normgrad.cli.files import check_target, count_nonfinite, read, replacing
+from normgrad.cli.files import SUFFIXES, check_target, count_nonfinite, read, replacing
 from normgrad.cli.options import Axis, Key, Method, Ord, axis_of, ord_of
 from normgrad.cli.output import facts
 
@@ -22,7 +22,7 @@ File = Annotated[
     typer.Argument(
         metavar="FILE",
         show_default=False,
-        help="A matrix: .npy .npz .csv .tsv .txt .mtx .png .jpg .tif .bmp",
+        help=f"A matrix: {' '.join(SUFFIXES)}",
     ),
 ]
 Target = Annotated[

@@ -12,8 +12,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from typing import Any, ClassVar, NoReturn, Self
 
-from normgrad.arithmetic import Array, identity, promoted
-from normgrad.matrices.checks import check_factor
+from normgrad.arithmetic import Array, identity, is_torch, promoted
+from normgrad.matrices.checks import check_factor, in_one_library
 
 __all__ = ["Matrix"]
 
@@ -232,10 +232,20 @@ class Matrix(ABC):
                 f"a {type(self).__name__} of shape {self.shape} takes a vector ({n},) or columns "
                 f"(..., {n}, k); got shape {tuple(other.shape)}"
             )
-        A, other = self._promoted(other)
+        A, other = self._promoted(other if hasattr(other, "tocsr") else self._in_library(other))
         if other.ndim == 1:
             return A.matmat(other[:, None])[..., 0]
         return A.matmat(other)
+
+    def _in_library(self, other: Array) -> Array:
+        """Return an array of NumPy in the library of A, or raise TypeError for another library."""
+        *_, other = in_one_library((*self.parameters, other), "a matrix and what it multiplies")
+        if is_torch(other) and not is_torch(self.model):  # (JAX and autograd take NumPy's)
+            raise TypeError(
+                f"a {type(self).__name__} of NumPy arrays can not multiply a tensor of torch; both "
+                "must be of one library: make it of tensors, or pass x.numpy()"
+            )
+        return other
 
     @property
     def T(self) -> "Matrix":

@@ -120,7 +120,10 @@ def probed(of: LinearMap, name: str, leaves: Sequence[Array]) -> str:
         try:
             return of.matvec(v, *unflatten(of.structure, leaves))
         except Exception as error:
-            error.add_note(f"(raised by matvec, called with {n} zeros of {name} to check it)")
+            error.add_note(
+                f"(raised by matvec, which was given a vector of {n} zeros of {name} to check it, "
+                f"as shape {of.shape} says)"
+            )
             raise
 
     try:

@@ -33,7 +33,7 @@ class GradientCheck:
     estimates : tuple of float
         For each order the largest error that the differences themselves may have.
     tolerances : tuple of float
-        For each order what that error may be: inf where the differences can not tell.
+        For each order what that error may be: inf where that difference can not tell.
     kink : bool
         Whether the differences see that the norm is not differentiable at a matrix.
     """
@@ -65,8 +65,9 @@ class GradientCheck:
             lines.append("  not differentiable here: held against the one-sided differences")
         for i, error in enumerate(self.errors):
             lines.append(
-                f"  {('gradient', 'Hessian product')[i]}: relative error {error:.1e} (differences "
-                f"good to {self.estimates[i]:.1e}, tolerance {self.tolerances[i]:.1e})"
+                f"  {('gradient', 'Hessian product')[i]}: relative error {error:.1e}, tolerance "
+                f"{self.tolerances[i]:.1e}; the roughest difference is good to "
+                f"{self.estimates[i]:.1e}"
             )
         return "\n".join(lines)
 
@@ -107,7 +108,7 @@ def check_grad(
     AssertionError
         If an error is greater than its tolerance, and `strict`. (Not if it is inconclusive.)
     TypeError
-        If x is a matrix type or sparse.
+        If x is a matrix type or sparse, or no array at all.
     ValueError
         If x is empty or has NaN or inf, if `order` is neither 1 nor 2, or
         if `directions` is less than 1.
@@ -141,6 +142,11 @@ def check_grad(
         raise ValueError(f"order must be 1 or 2; got {order!r}")
     if directions < 1:
         raise ValueError(f"directions must be at least 1; got {directions!r}")
+    if isinstance(x, (str, Norm)) or callable(x):
+        raise TypeError(
+            f"x must be an array, as what is checked is a norm of it and no function of yours; got "
+            f"{x!r}. The order is check_grad(x, ord)"
+        )
     if as_matrix(x) is not None:
         raise TypeError(
             "the gradients that are checked are those of arrays; got a matrix type or sparse "

@@ -135,7 +135,7 @@ def _choose(rows: Sequence[Row], only: str | None) -> list[Row]:
 
 
 def _vocabulary(rows: Sequence[Row]) -> str:
-    columns = [[r.norm, r.matrix, r.dtype, r.call, r.library] for r in rows]
+    columns = [[r.norm, r.matrix, r.dtype, r.call.split(",")[0], r.library] for r in rows]
     return "; ".join(
         ", ".join(dict.fromkeys(filter(None, column))) for column in zip(*columns, strict=True)
     )

@@ -12,7 +12,7 @@ from normgrad.cli.bench.rows import Row
 
 __all__ = ["Grid"]
 
-_COLUMNS = (
+_COLUMNS: tuple[tuple[str, int], ...] = (
     ("library", 8),
     ("ours\n{}", 6),
     ("peer\n{}", 6),
@@ -23,7 +23,8 @@ _COLUMNS = (
 )
 """Headings and widths, but for the name's."""
 
-_NARROWEST = 12
+_NARROWEST, _FEWEST = 12, 4
+"""Width of the name, and number of columns beside it."""
 
 
 @dataclass(frozen=True)
@@ -53,15 +54,23 @@ class Grid:
         table, colour = self._table(show_header=False), "green" if result.ratio >= 1 else "red"
         cost = "-" if result.cost is None else f"{_number(result.cost)} {result.row.unit}"
         errors = ["-", "-"] if result.errors is None else [f"{e:.0e}" for e in result.errors]
-        table.add_row(
-            result.row.name,
+        cells = (
             result.row.library,
             *(_number(x * self._scale) for x in (result.ours, result.peer)),
             f"[{colour}]{'' if result.steady else '~'}{_number(result.ratio)}[/]",
             cost,
             *errors,
         )
+        table.add_row(result.row.name, *cells[: len(self._columns)])
         return table
+
+    @property
+    def _columns(self) -> tuple[tuple[str, int], ...]:
+        """Return those that fit: the last ones are left out of a narrow output."""
+        columns = _COLUMNS
+        while len(columns) > _FEWEST and _NARROWEST + _width(columns) > self.width:
+            columns = columns[:-1]
+        return columns
 
     @property
     def _scale(self) -> float:
@@ -69,13 +78,17 @@ class Grid:
 
     def _table(self, show_header: bool) -> Table:
         table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=0, show_header=show_header)
-        name = self.width - sum(width + 1 for _, width in _COLUMNS)
+        name = self.width - _width(self._columns)
         longest = max(len(row.name) for row in self.rows)
         table.add_column("row", width=max(min(name, longest), _NARROWEST), overflow="fold")
-        for heading, width in _COLUMNS:
+        for heading, width in self._columns:
             justify: Literal["left", "right"] = "left" if heading == "library" else "right"
             table.add_column(heading.format(self.unit), width=width, justify=justify, no_wrap=True)
         return table
+
+
+def _width(columns: Sequence[tuple[str, int]]) -> int:
+    return sum(width + 1 for _, width in columns)
 
 
 def _number(x: float) -> str:

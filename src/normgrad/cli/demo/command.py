@@ -51,19 +51,19 @@ def demo(out: Out = Path("normgrad-demo.png"), size: Size = None) -> None:
         raise CommandError(f"--size {size}: the raster is {m} x {n}; give at most {min(m, n)}")
     _show_norms(terrain, output)
     part = terrain if size is None else terrain.middle(size, size)
-    _show_completion(part, output, out)
+    _show_completion(part, out)
 
 
-def _bar(output: Console) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=output
-    )
+def _bar() -> Progress:
+    screen = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=screen, disable=not screen.is_terminal)
 
 
 def _show_norms(terrain: Terrain, output: Console) -> None:
     x, part = terrain.elevation, terrain.elevation[:: _STEP[0], :: _STEP[1]]
     peers, lines = installed_peers(), list[Row]()
-    with _bar(output) as progress:
+    with _bar() as progress:
         task = progress.add_task("norms", total=len(NORMS))
         for row in rows(x, part, peers):
             lines.append(row)
@@ -86,12 +86,12 @@ def _show_norms(terrain: Terrain, output: Console) -> None:
     output.print(table(lines, peers, title, caption))
 
 
-def _show_completion(terrain: Terrain, output: Console, out: Path) -> None:
+def _show_completion(terrain: Terrain, out: Path) -> None:
     x = terrain.elevation
     seen = np.random.default_rng(_SEED).random(x.shape) >= _HIDDEN
     mean, spread = float(x[seen].mean()), float(x[seen].std())
     B = np.where(seen, (x - mean) / spread, 0.0)
-    with _bar(output) as progress:
+    with _bar() as progress:
         task = progress.add_task("completion", total=LEVELS)
         last: Iterate | None = None
         with one_thread():

@@ -15,7 +15,7 @@ from normgrad.cli.files.matrix_market import read_matrix_market
 from normgrad.cli.files.numpy_file import read_numpy_file
 from normgrad.cli.files.text import read_text
 
-__all__ = ["READERS", "count_nonfinite", "read"]
+__all__ = ["SUFFIXES", "count_nonfinite", "read"]
 
 READERS: dict[str, Callable[[Path], Content]] = {
     ".csv": read_text,
@@ -32,6 +32,9 @@ READERS: dict[str, Callable[[Path], Content]] = {
 """Suffix, and the reader of such files. (.npy and .npz, which know keys, stand apart.)"""
 
 _NUMPY = (".npy", ".npz")
+
+SUFFIXES = (*_NUMPY, *READERS)
+"""Of all files that can be read."""
 
 
 def read(path: Path, key: str | None = None, *, sparse: bool = False) -> Content:
@@ -58,10 +61,10 @@ def read(path: Path, key: str | None = None, *, sparse: bool = False) -> Content
     """
     suffix = path.suffix.lower()
     _check_file(path)
-    if suffix not in READERS and suffix not in _NUMPY:
+    if suffix not in SUFFIXES:
         raise CommandError(
             f"{path}: files of the kind {suffix or '(no suffix)'} are not known; give one of "
-            f"{', '.join((*_NUMPY, *READERS))}"
+            f"{', '.join(SUFFIXES)}"
         )
     if key is not None and suffix != ".npz":
         raise CommandError(f"{path}: --key is for .npz files; leave it out")
@@ -94,6 +97,8 @@ def count_nonfinite(x: NDArray[Any]) -> tuple[int, int]:
 
 
 def _check_file(path: Path) -> None:
+    if str(path) == "-":
+        raise CommandError(f"{path}: the standard input is not an ordinary file; save it as one")
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

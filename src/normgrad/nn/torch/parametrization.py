@@ -204,7 +204,7 @@ def spectral_norm(
         Positive.
     mode : {"normalise", "cap"}
         ``W bound / ||W||``, or ``W min(1, bound / ||W||)``.
-    grid : int or tuple of int
+    grid : tuple of int, or an int for one dimension
         For convolutions, and needed there: L, (H, W) or (D, H, W), the size of the input.
     padding : "circular", optional
         For convolutions with zeros around the input: use an upper bound of the norm, that of
@@ -335,8 +335,8 @@ def spectral_norm(
             )
     else:
         raise TypeError(
-            f"which matrix {name!r} of a {type(module).__name__} is, is known for the weights of "
-            "Linear, Embedding and convolutions alone. For another, register a "
+            f"got {name!r} of a {type(module).__name__}, but only the weights of Linear, Embedding "
+            "and convolutions are known as matrices. For another, register a "
             "SpectralNorm(weight, matrix=...) with torch.nn.utils.parametrize"
         )
     parametrization = SpectralNorm(weight, bound=bound, mode=mode, matrix=matrix, tol=tol)
