@@ -28,7 +28,7 @@ def polar(
     method : str
         "auto", or a factorization named by `explain`: by singular values. "iteration": by
         matrix products alone (odd polynomials of degree 5, each the best for where the singular
-        values are by then), 3 for each of 10 steps in double precision and of 7 in single.
+        values are by then), 3 for each of 13 steps in double precision and of 8 in single.
     rank_tol : float, optional
         Singular values up to ``rank_tol * s_1`` count as zero, as for `Nuclear`; by default
         ``8 sqrt(max(m, n)) eps``, below which a matrix with rounded entries has none to tell.
@@ -45,7 +45,8 @@ def polar(
     "iteration" is for singular values within a factor of about 1e6 (float32: 1e3) of each
     other. It tests its result, ``||X^H X - I||_F <= 32 n eps`` for n columns; each matrix of a
     batch that fails, as one that is rank deficient does, gets the factor by singular values
-    (also in a compiled function). float16 and bfloat16 are computed in float32.
+    (also in a compiled function). Where it passes, its error in the 2-norm is at most
+    ``5 sqrt(n) eps s_1 / s_n``, as measured. float16 and bfloat16 are computed in float32.
 
     Differentiable once, along the matrices of the same rank; as a LowRank, not at all. The
     derivative takes singular values, whatever the method.

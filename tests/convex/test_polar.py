@@ -1,5 +1,6 @@
 """The polar factor by singular values and by products."""
 
+import functools
 import math
 from typing import Any
 
@@ -64,6 +65,22 @@ def test_low_precision(dtype: Any) -> None:
     expected = normgrad.polar(A.double())
     eps = torch.finfo(dtype).eps
     torch.testing.assert_close(P.double(), expected, atol=40 * eps, rtol=0)
+
+
+@pytest.mark.parametrize("array", [np.asarray, torch.from_numpy, jnp.asarray])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.complex128])
+@pytest.mark.parametrize("shape", [(2, 2), (5, 3), (3, 5), (20, 20)])
+def test_no_singular_value_is_lost_on_the_way(array: Any, dtype: Any, shape: Any) -> None:
+    """One made tiny by a step would come back, orthonormal, but of other vectors."""
+    rng, k, is_complex = np.random.default_rng(4), min(shape), dtype is np.complex128
+    U, V = (orthonormal(rng, size, k, is_complex) for size in shape)
+    s = rng.uniform(1 / np.geomspace(1.2, 500, 300)[:, None], 1, (300, k))
+    s[:, 0] = 1
+    A = ((U * s[:, None, :]) @ V.conj().T).astype(dtype)
+    iterated = functools.partial(normgrad.polar, method="iteration")
+    f = jax.jit(iterated) if array is jnp.asarray else iterated
+    error = np.linalg.norm(np.asarray(f(array(A))) - U @ V.conj().T, 2, axis=(-2, -1))
+    assert np.max(error * s.min(axis=-1)) <= 5 * math.sqrt(k) * np.finfo(dtype).eps
 
 
 @pytest.mark.parametrize("method", ["auto", "svd", "iteration"])
