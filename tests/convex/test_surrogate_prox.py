@@ -121,6 +121,50 @@ def test_other_norms_by_weights(rng: Any) -> None:
                 np.testing.assert_allclose(received, expected, atol=1e-14)
 
 
+def _derivatives(ord: Any, A: Any, step: float, E: Any) -> Any:
+    """Of the proximal map in direction E, and in the step."""
+    x, e = torch.from_numpy(A.copy()), torch.from_numpy(E).to(torch.from_numpy(A).dtype)
+    t = torch.tensor(step, dtype=x.real.dtype)
+    in_A = torch.func.jvp(lambda x: normgrad.prox(x, t, ord), (x,), (e,))[1]
+    in_t = torch.func.jvp(lambda t: normgrad.prox(x, t, ord), (t,), (torch.ones_like(t),))[1]
+    return torch.stack([in_A, in_t])
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-15, 1e-13, 1e-12, 1e-10, 1e-8, 1e-5])
+@pytest.mark.parametrize("dtype", ["float64", "complex128", "float32"])
+def test_derivatives_at_ties_by_other_norms(dtype: str, gap: float, rng: Any) -> None:
+    """In a pool of all the map is that of the spectral norm, and so of Ky Fan and nuclear norm."""
+    E, most = rng.standard_normal((4, 5)), 64 * float(np.finfo(dtype).eps)
+    for _ in range(6):
+        s = 1.4 * (1 + gap * np.array([rng.random(), 0, 0, 0]))
+        weights = 1 - 0.2 * np.arange(4) + 0.1 * rng.random(4)
+        total, step = float(np.sum(weights)), float(rng.uniform(0.1, 1.3))
+        for A in (matrix(rng, dtype == "complex128", s), np.diag(s) @ np.eye(4, 5)):
+            A = A.astype(dtype)
+            received = _derivatives(normgrad.WeightedNuclear(weights), A, step * 4 / total, E)
+            expected = _derivatives(2, A, step * 4, E)
+            expected[1] *= total
+            torch.testing.assert_close(received, expected, atol=most, rtol=0)
+            for k in range(1, 5):
+                received = _derivatives(normgrad.WeightedNuclear([1.0] * k), A, step, E)
+                expected = _derivatives(normgrad.KyFan(k) if k < 4 else "nuc", A, step, E)
+                torch.testing.assert_close(received, expected, atol=most, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("n", [3, 30, 100])
+def test_pools_of_small_steps(n: int, dtype: str, rng: Any) -> None:
+    """What changes ties is seen down to the rounding of one number, however many there are."""
+    E, eps = rng.standard_normal((n, n)), float(np.finfo(dtype).eps)
+    A = np.diag(np.where(np.arange(n) < n - 1, 2.0, 1.0)).astype(dtype)
+    for step in (10 * eps, 100 * eps, 1e4 * eps):
+        ord, same = normgrad.WeightedNuclear([1.0]), 2
+        received, expected = (normgrad.prox(A, step, o) for o in (ord, same))
+        np.testing.assert_allclose(received, expected, atol=4 * eps)
+        received, expected = (_derivatives(o, A, step, E) for o in (ord, same))
+        torch.testing.assert_close(received, expected, atol=64 * eps, rtol=0)
+
+
 def test_the_smoothed_norm_is_an_envelope(rng: Any) -> None:
     """Of the nuclear norm: its gradient is (x - prox)/mu, its prox a prox of the sum of steps."""
     A, mu = rng.standard_normal((4, 5)), 0.7
@@ -232,3 +276,15 @@ def test_squares_of_ky_fan_norms_where_zeros_are_not_stored() -> None:
             ord = normgrad.Squared(normgrad.KyFan(k))
             expected = normgrad.prox(A.dense(), 0.1, ord)
             np.testing.assert_allclose(normgrad.prox(A, 0.1, ord).dense(), expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("ord", [1, np.inf, "nuc", 2, normgrad.KyFan(2)], ids=str)
+@pytest.mark.parametrize("dtype", ["complex128", "complex64", "float64"])
+def test_squares_for_subnormal_steps(dtype: str, ord: Any, rng: Any) -> None:
+    A, E = np.array([[1, 2], [3, 4j if dtype.startswith("c") else -4]]).astype(dtype), np.eye(2)
+    squared = normgrad.Squared(ord)
+    tiny, eps = (float(getattr(np.finfo(dtype), x)) for x in ("tiny", "eps"))
+    for step in (tiny, tiny / 2, tiny / 100, float(np.finfo(dtype).smallest_subnormal)):
+        in_A, in_t = _derivatives(squared, A, step, E)
+        np.testing.assert_allclose(in_A, E, atol=eps)
+        np.testing.assert_allclose(in_t, -normgrad.grad(A, squared), atol=100 * eps)

@@ -70,11 +70,11 @@ def square_root(
     def at(v: Array) -> tuple[Any, Array, Array]:
         tau = 2 * t * v
         whole, z, minus_w = proximal(tau)
-        each = tau[..., None, None]
-        # (the map starts to move by the subgradient of least norm)
-        mu = xp.where(each > 0, (s - z) / xp.where(each > 0, each, 1.0), slope)
-        minus_w = xp.where(each > 0, minus_w, -slope)
-        return whole, norm(z), 1 - 2 * t * real_inner(mu, minus_w)
+        # 2 t kappa, where (s - z)/v = 2 t mu: tau may be too small to divide by. (The map starts
+        # to move by the subgradient of least norm)
+        falls = divide(real_inner(s - z, -minus_w), v)
+        falls = xp.where(tau > 0, falls, 2 * t * real_inner(slope, slope))
+        return whole, norm(z), 1 + falls
 
     def step(state: Any) -> Any:
         v, low, high, _, count = state

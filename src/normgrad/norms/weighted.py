@@ -8,10 +8,10 @@ from normgrad.arithmetic import (
     cumulative_max,
     device,
     divide,
-    machine_epsilon,
     namespace,
 )
 from normgrad.norms.base import Curvature, Proximal, UnitarilyInvariantNorm
+from normgrad.norms.differences import step_differences
 
 __all__ = ["WeightedNuclear"]
 
@@ -120,16 +120,16 @@ class WeightedNuclear(UnitarilyInvariantNorm):
 
     def proximal(self, s: Array, step: Array) -> Proximal:
         # the decreasing x >= 0 nearest to y = s - t w, whether the weights decrease or not: pools
-        # of equal x, of which each is the mean of its y, or 0. A pool of equal y is none
+        # in which y rises, of which each has the mean of its y, or 0
         xp, w = namespace(s), self._weights(s)
         taken = step[..., None] * w
         y = s - taken
         x = _decreasing(y)
-        same = xp.astype(x[..., :, None] == x[..., None, :], s.dtype)
+        same = x[..., :, None] == x[..., None, :]
+        rises = xp.any(xp.triu(same & (y[..., :, None] < y[..., None, :])), axis=-1)
+        alone = ~xp.any(same & rises[..., None, :], axis=-1)
+        same = xp.astype(same, s.dtype)
         count = xp.sum(same, axis=-1)
-        moved = xp.max(same * xp.abs(y - x)[..., None, :], axis=-1)
-        rounding = 8 * s.shape[-1] * machine_epsilon(s) * xp.max(xp.abs(y), axis=-1, keepdims=True)
-        alone = moved <= rounding
         x = xp.where(alone, y, x)
         positive = (x > 0) | ((s == 0) & (taken == 0) & alone)
         kept = xp.astype(positive & alone, s.dtype)
@@ -138,19 +138,21 @@ class WeightedNuclear(UnitarilyInvariantNorm):
         lost = xp.where(kept > 0, taken, s - g)
 
         def differences(x: Array, g: Array) -> Array:
-            # (x are some of the s)
+            # (x are some of the s; of those tied the largest, as their mean would be rounded)
             of_all = (*s.shape[:-1], *(1,) * (x.ndim - s.ndim + 1), s.shape[-1])
-            is_it = xp.astype(x[..., :, None] == xp.reshape(s, of_all), s.dtype)
+            is_it = x[..., :, None] == xp.reshape(s, of_all)
             own, slope = (
-                xp.sum(is_it * xp.reshape(of_s, of_all), axis=-1) / xp.sum(is_it, axis=-1)
+                xp.max(xp.where(is_it, xp.reshape(of_s, of_all), -float("inf")), axis=-1)
                 for of_s in (lost, kept)
             )
+            either = slope[..., :, None] + slope[..., None, :]
             rates = divide(
                 own[..., :, None] - own[..., None, :],
                 x[..., :, None] - x[..., None, :],
-                (1 - slope)[..., None] + 0 * own[..., None, :],
+                (1 - slope)[..., None] + 0 * either,
             )
-            return 1 - rates
+            # in a pool, or among those that are 0, exactly 0
+            return xp.where(either > 0, 1 - rates, step_differences(x, g))
 
         # J of a pool is that of its mean; its row is there for each of its members
         pools = same * xp.astype(positive & ~alone, s.dtype)[..., None, :]
@@ -164,13 +166,14 @@ def _decreasing(y: Array) -> Array:
 
     (Robertson, Wright, Dykstra, Order Restricted Statistical Inference, 1988, theorem 1.4.4.)
     """
-    xp, n = namespace(y), y.shape[-1]
-    sums = xp.concat([0 * y[..., :1], xp.cumulative_sum(y, axis=-1)], axis=-1)
-    at = xp.arange(n, device=device(y))
+    # each mean relative to its y_j: among ties there is no rounding but that of their own
+    xp = namespace(y)
+    at = xp.arange(y.shape[-1], device=device(y))
     j, k = at[:, None], at[None, :]
-    infinity = float("inf")
     length = xp.astype(xp.where(k >= j, k - j + 1, 1), y.dtype)
-    means = (sums[..., None, 1:] - sums[..., :-1, None]) / length
+    rest = xp.where(k >= j, y[..., None, :] - y[..., :, None], 0.0)
+    means = y[..., :, None] + xp.cumulative_sum(rest, axis=-1) / length
+    infinity = float("inf")
     means = xp.where(k >= j, means, -infinity)
     above = xp.flip(cumulative_max(xp.flip(means, axis=-1)), axis=-1)
     return xp.min(xp.where(k >= j, above, infinity), axis=-2)
