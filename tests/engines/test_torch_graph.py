@@ -106,7 +106,11 @@ def test_the_default_device_is_not_that_of_a_matrix(rng: Any) -> None:
 
 def test_the_image_of_a_wide_matrix_is_no_view(rng: Any) -> None:
     x = torch.from_numpy(rng.standard_normal((30, 2000)))
+    expected = normgrad.prox(x.numpy(), 0.3, "nuc")
     with torch.autograd.forward_ad.dual_level():
-        normgrad.prox(torch.autograd.forward_ad.make_dual(x, x + 1), 0.3, "nuc")
+        P = normgrad.prox(torch.autograd.forward_ad.make_dual(x, x + 1), 0.3, "nuc")
+        primal = torch.autograd.forward_ad.unpack_dual(P).primal
+        np.testing.assert_allclose(primal.numpy(), expected, atol=1e-12)
     P = normgrad.prox(torch.randn(60, 50, requires_grad=True), 0.3, float("inf"))
-    P.mul_(2)
+    doubled = 2 * P.detach()
+    assert torch.equal(P.mul_(2), doubled)

@@ -94,8 +94,9 @@ _apply_prox: Any = super(torch.autograd.Function, _Prox).apply
 def prox(rule: ProxRule, x: Any, t: Any) -> Any:
     """Return the image of a map, and keep its derivatives where they cost no factorization more."""
     differentiated = torch.is_grad_enabled() and (x.requires_grad or t.requires_grad)
-    if not differentiated and only_reverse() and not is_recorded(x):
+    alone = only_reverse()
+    if not differentiated and alone and not is_recorded(x):
         return untraced(Memory(rule).prox, x, t)
     wanted = differentiated or forward_ad._current_level >= 0
-    apply = _apply_prox if only_reverse() else _Prox.apply
+    apply = _apply_prox if alone else _Prox.apply
     return apply(x, t, Memory(rule, linearized=rule.is_complete and wanted))
