@@ -96,3 +96,19 @@ def test_the_gradient_is_differentiable(ord: Any, rng: Any) -> None:
     diagonal = jnp.diag(jnp.asarray([3.0, 2.0, 1.0]))
     dG = jax.jvp(gradient, (diagonal,), (e[:3],))[1]
     np.testing.assert_allclose(dG, normgrad.hvp(np.asarray(diagonal), E[:3], ord), atol=1e-13)
+
+
+@pytest.mark.parametrize("library", ["numpy", "torch"])
+@pytest.mark.parametrize("ord", [*ORDS, normgrad.Squared(1), normgrad.Squared("fro")], ids=str)
+@pytest.mark.parametrize("size", [4, 40])
+def test_x_may_change_in_place(library: str, ord: Any, size: int, rng: Any) -> None:
+    """And so may the gradient: the products stay those at the point."""
+    real, E = rng.standard_normal((2, size, size))
+    for A in (real, real + 1j * E):
+        x, e = LIBRARIES[library](A.copy()), LIBRARIES[library](E.astype(A.dtype))
+        expected = np.asarray(normgrad.hvp(x, e, ord))
+        gradient, product = normgrad.linearize(x, ord)
+        x *= 0
+        gradient *= 0
+        np.testing.assert_allclose(np.asarray(product(e)), expected, rtol=0, atol=1e-12)
+    assert np.abs(expected).max() > 1e-3

@@ -208,8 +208,7 @@ def linearize(
     gradient : array of the shape of `x`
         As from `grad`.
     product : callable
-        ``product(direction)`` is ``hvp(x, direction, ord)``, four matrix products. While it is
-        used x must not change in place.
+        ``product(direction)`` is ``hvp(x, direction, ord)``, four matrix products.
 
     Notes
     -----

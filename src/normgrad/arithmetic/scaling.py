@@ -22,6 +22,8 @@ from normgrad.arithmetic.namespace import (
 
 __all__ = ["exponent", "largest", "safe_exponent", "shift", "within_safe_range"]
 
+_SHORT = 16  # up to so many entries NumPy reduces the whole batch quicker than each matrix
+
 
 def safe_exponent(x: Array) -> int:
     """Return E such that sums of squares of entries within 2**-E .. 2**E keep full accuracy."""
@@ -46,7 +48,10 @@ def largest(A: Array) -> Array:
         return xla.largest(A)
     if is_complex(A):
         return xp.maximum(largest(xp.real(A)), largest(xp.imag(A)))
-    return xp.maximum(xp.max(A, axis=(-2, -1)), -xp.min(A, axis=(-2, -1)))
+    axes = (-2, -1)
+    if isinstance(A, np.ndarray) and A.ndim > 2 and A.shape[-2] * A.shape[-1] <= _SHORT:
+        A, axes = np.moveaxis(A, axes, (0, 1)).copy(), (0, 1)
+    return xp.maximum(xp.max(A, axis=axes), -xp.min(A, axis=axes))
 
 
 def exponent(size: Array) -> Array:

@@ -139,11 +139,11 @@ class NormBySingularValues(BySingularValues, NormRule):
         if is_empty(A):
             return namespace(A).zeros_like(largest(A))
         if self.method == "auto":
-            usually = usual(A, self.demand(A, vectors=False))
-            if usually is not None and usually.name == "svd":
-                value = quick_value(self.norm, A)
-                if value is not None:
-                    return value
+            demand = self.demand(A, vectors=False)
+            usually = usual(A, demand)
+            value = None if usually is None else quick_value(self.norm, A, usually, demand)
+            if value is not None:
+                return value
         scaled = normalise(A)
         value = self.at(scaled, lambda at: self.norm.value(at.spectrum.s), vectors=False)
         return scaled.value(value, self.norm.degree or 0)

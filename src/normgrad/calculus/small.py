@@ -14,7 +14,7 @@ from normgrad.arithmetic import (
 )
 from normgrad.calculus.lift import lift
 from normgrad.calculus.tolerances import snap_to_zero
-from normgrad.factorizations import Demand, Factorization
+from normgrad.factorizations import Demand, Factorization, Spectrum
 from normgrad.norms import AbsoluteSum, UnitarilyInvariantNorm
 
 __all__ = [
@@ -51,11 +51,8 @@ def quick_value_and_gradient(
     if not _is_in_range(A):
         return None
     try:
-        if factorization.name == "svd":
-            return _by_svd(norm, A, demand)
-        with np.errstate(all="ignore"):  # (that squares overflow is seen in s)
-            spectrum, holds, _ = factorization.factorize(A, demand)
-        if not (holds if isinstance(holds, bool) else holds.all()):
+        spectrum = _tried(A, factorization, demand)
+        if spectrum is None:
             return _by_svd(norm, A, demand)
     except (np.linalg.LinAlgError, RuntimeError):
         return None
@@ -64,6 +61,15 @@ def quick_value_and_gradient(
     s = _snapped(spectrum.s, demand)
     G = lift(spectrum, norm.slope(s, demand.tie), lambda: norm.curvature(s, demand.tie))
     return norm.value(spectrum.s), G
+
+
+def _tried(A: Array, factorization: Factorization, demand: Demand) -> Spectrum | None:
+    """Return what a factorization finds, or None: it is the SVD, or its own test fails."""
+    if factorization.name == "svd":
+        return None
+    with np.errstate(all="ignore"):  # (that squares overflow is seen in s)
+        spectrum, holds, _ = factorization.factorize(A, demand)
+    return spectrum if (holds if isinstance(holds, bool) else holds.all()) else None
 
 
 def _by_svd(norm: UnitarilyInvariantNorm, A: Array, demand: Demand) -> tuple[Array, Array] | None:
@@ -105,12 +111,17 @@ def _snapped(s: Array, demand: Demand) -> Array:
     return snap_to_zero(s, demand.rank) if some else s
 
 
-def quick_value(norm: UnitarilyInvariantNorm, A: Array) -> Array | None:
+def quick_value(
+    norm: UnitarilyInvariantNorm, A: Array, factorization: Factorization, demand: Demand
+) -> Array | None:
     """Return the norm, or None as `quick_value_and_gradient`."""
     if not _is_in_range(A):
         return None
     try:
-        if isinstance(A, np.ndarray):
+        spectrum = _tried(A, factorization, demand)
+        if spectrum is not None:
+            s = spectrum.s
+        elif isinstance(A, np.ndarray):
             s = np.linalg.svd(A, compute_uv=False)
         else:
             s = namespace(A).linalg.svdvals(A)

@@ -78,7 +78,7 @@ class NumpyEngine(Engine):
         return lambda E: self.apply(derivative, E)
 
     def linearize(self, rule: NormRule, x: Array) -> tuple[Array, Callable[[Array], Array]]:
-        _, G, derivative = self.linearized(rule, x)
+        _, G, derivative = self.linearized(rule, x.copy())  # (x may change in place)
         return G, lambda E: self.apply(derivative, E)
 
     def track(self, rule: TrackedSpectral, x: Array, state: Array | None) -> tuple[Array, ...]:

@@ -222,5 +222,5 @@ def value_and_gradient(rule: NormRule, x: Any) -> tuple[Any, Any]:
 
 def linearize(rule: NormRule, x: Any) -> tuple[Any, Callable[[Any], Any]]:
     """Return the gradient and its derivative, from one factorization."""
-    memory = Memory(rule, linearized=True)
+    x, memory = x.clone(), Memory(rule, linearized=True)  # (x may change in place)
     return _Gradient.apply(x, memory)[0], lambda E: derivative(memory, E, x)
