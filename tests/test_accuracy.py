@@ -223,3 +223,49 @@ def test_long_sums_of_squares(dtype: Any) -> None:
     exact = abs(complex(A[0, 0])) * math.sqrt(A.size)
     eps = float(np.finfo(dtype).eps)
     assert float(normgrad.matrix_norm(A)) == pytest.approx(exact, rel=8 * eps)
+
+
+LAYOUTS = {
+    "rows": lambda A: A,
+    "columns": lambda A: A.swapaxes(-1, -2),
+    "every other": lambda A: A[..., ::2, ::2],
+    "one row many times": lambda A: A[..., :1, :] + 0 * A,
+    "ties": lambda A: A.round(decimals=0),
+}
+
+
+@pytest.mark.parametrize("layout", list(LAYOUTS))
+@pytest.mark.parametrize(
+    "shape", [(5, 3), (40, 30), (7, 3, 3), (2, 60, 2, 2), (3, 30, 40)], ids=str
+)
+@pytest.mark.parametrize("ord", ["fro", 1, np.inf, -1, -np.inf])
+def test_norms_of_entries_in_every_layout(ord: Any, shape: Any, layout: str, rng: Any) -> None:
+    """Value and gradient are those of each matrix alone, by sums in a plain loop."""
+    real, other = rng.standard_normal((2, *shape))
+    libraries = [np.asarray] if layout == "ties" else [np.asarray, torch.asarray]
+    for A, library in itertools.product([real, real + 1j * other], libraries):
+        for x in (LAYOUTS[layout](library(A)), LAYOUTS[layout](library(A).conj())):
+            values, gradients = map(np.asarray, normgrad.value_and_grad(x, ord))
+            np.testing.assert_allclose(np.asarray(normgrad.matrix_norm(x, ord)), values)
+            entries = np.asarray(x.resolve_conj() if isinstance(x, torch.Tensor) else x)
+            for index in np.ndindex(values.shape):
+                value, G = _of_entries(entries[index], ord)
+                np.testing.assert_allclose(values[index], value, rtol=1e-14)
+                np.testing.assert_allclose(gradients[index], G, atol=1e-14)
+
+
+def _of_entries(A: Any, ord: Any) -> Any:
+    """Return norm and gradient by their definitions."""
+    if ord == "fro":
+        value = math.sqrt(math.fsum(abs(z) ** 2 for z in A.flat))
+        return value, A / (value or 1)
+    if abs(ord) == np.inf:
+        value, G = _of_entries(A.T, 1 if ord > 0 else -1)
+        return value, G.T
+    sums = [math.fsum(map(abs, column)) for column in A.T]
+    value = max(sums) if ord > 0 else min(sums)
+    weights = np.array([abs(total - value) <= 1e-13 * value for total in sums], float)
+    if ord > 0:
+        weights /= np.maximum(np.count_nonzero(A, axis=0), 1)
+    signs = np.array([[z / abs(z) if z else 0 for z in row] for row in A])
+    return value, signs * (weights / weights.sum())

@@ -76,7 +76,13 @@ from normgrad.arithmetic.scaling import (
     within_safe_range,
 )
 from normgrad.arithmetic.scatter import sums_at
-from normgrad.arithmetic.sums import absolute_sum, column_norms, frobenius, summed_in_blocks
+from normgrad.arithmetic.sums import (
+    absolute_sum,
+    column_norms,
+    frobenius,
+    real_view,
+    summed_in_blocks,
+)
 from normgrad.arithmetic.transforms import TRANSFORMS, Transforms, library_of, mapped
 
 __all__ = [
@@ -140,6 +146,7 @@ __all__ = [
     "read_integer",
     "real",
     "real_inner",
+    "real_view",
     "row_products",
     "row_qr",
     "rows_at_once",

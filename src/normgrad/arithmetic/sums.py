@@ -1,10 +1,14 @@
 """Sums whose rounding error grows slowly with the number of terms."""
 
+import functools
+import sys
 from collections.abc import Callable
 
 from normgrad.arithmetic.namespace import Array, is_complex, is_jax, is_torch, namespace
 
-__all__ = ["absolute_sum", "column_norms", "frobenius", "summed_in_blocks"]
+__all__ = ["absolute_sum", "column_norms", "frobenius", "real_view", "summed_in_blocks"]
+
+_SMALL = 256  # so few squares are added one after the other without loss
 
 
 def _in_blocks(reduce: Callable[..., Array], x: Array, axis: int, block: int) -> Array:
@@ -52,22 +56,30 @@ def _numpy_norm(x: Array, axis: int) -> Array:
 
 def absolute_sum(A: Array, axis: int) -> Array:
     """Return the sums of absolute values along a negative `axis`."""
-    return _torch_norm(A, 1, axis) if is_torch(A) else _sum(namespace(A).abs(A), axis)
+    if is_torch(A):  # (whose norms of complex numbers take ten times as long)
+        return _torch_norm(A.abs() if is_complex(A) else A, 1, axis)
+    return _sum(namespace(A).abs(A), axis)
 
 
 def frobenius(A: Array) -> Array:
     """Return the root of the sum of squares of each matrix, without any rescaling.
 
     One pass over `A`, no temporary of its size (but on XLA, which fuses it away): the sums
-    of squares along the axis that lies contiguous in memory, then their sum.
+    of squares along the axis that lies contiguous in memory, then their sum; small matrices are
+    one sum each.
     """
     xp = namespace(A)
     if is_jax(A):
         squares = xp.real(A) ** 2 + xp.imag(A) ** 2 if is_complex(A) else A * A
         return xp.sqrt(_sum(_sum(squares, -1), -1))
-    if is_torch(A):
-        return _torch_norm(_torch_norm(A, 2, _contiguous_axis(A, A.stride())), 2, -1)
-    return _numpy_norm(_numpy_norm(A, _contiguous_axis(A, A.strides)), -1)
+    norm = functools.partial(_torch_norm, ord=2) if is_torch(A) else _numpy_norm
+    if _by_columns(A):
+        A = A.mT
+    A = real_view(A)
+    *batch, m, n = A.shape
+    if m * n <= _SMALL:
+        return norm(xp.reshape(A, (*batch, m * n)), axis=-1)
+    return norm(norm(A, axis=-1), axis=-1)
 
 
 def column_norms(A: Array) -> Array:
@@ -90,6 +102,17 @@ def summed_in_blocks(Y: Array, A: Array) -> Array:
     return _sum(xp.moveaxis(blocks[0], 1, 0) @ blocks[1], -3) + Y[:, head:] @ A[head:]
 
 
-def _contiguous_axis(A: Array, strides: tuple[int, ...]) -> int:
-    """Return the axis of each matrix along which its entries lie closer in memory."""
-    return -2 if abs(strides[-2]) < abs(strides[-1]) and A.shape[-2] > 1 else -1
+def real_view(A: Array) -> Array:
+    """Return the real and imaginary parts along the last axis, for PyTorch's norms of complex A.
+
+    Those take a hundred times as long. What is real, or of another library, is returned as it is.
+    """
+    if not (is_torch(A) and is_complex(A)):
+        return A
+    return sys.modules["torch"].view_as_real(A.resolve_conj()).flatten(-2)
+
+
+def _by_columns(A: Array) -> bool:
+    """Whether the entries of each column lie closer in memory than those of each row."""
+    strides = A.stride() if is_torch(A) else A.strides
+    return A.shape[-2] > 1 and abs(strides[-2]) < abs(strides[-1])

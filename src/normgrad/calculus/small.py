@@ -9,6 +9,8 @@ import numpy as np
 from normgrad.arithmetic import (
     Array,
     namespace,
+    phase,
+    real_view,
     safe_exponent,
     within_safe_range,
 )
@@ -27,8 +29,9 @@ __all__ = [
 
 _ONE_THREAD, _TINY, _ONE_THREAD_TINY = 2**10, 16, 2**16
 """Entries up to which NumPy's BLAS has no threads; up to which a matrix is tiny; for such ones."""
-_FEW, _SMALL = 2**13, 100
-"""Entries up to which the calls for a Frobenius norm, or for absolute sums, cost about as much."""
+_FEW, _SMALL, _SHORT = 2**13, 2**11, 2**8
+"""Entries up to which the calls for a Frobenius norm, or for absolute sums, cost about as much.
+And so many terms are added one after the other without loss."""
 
 
 def is_small(shape: tuple[int, ...]) -> bool:
@@ -92,7 +95,7 @@ def _is_in_range(A: Array) -> bool:
     if isinstance(A, np.ndarray):
         size = math.sqrt(_sum_of_squares(A))
     else:
-        size = namespace(A).linalg.vector_norm(A).item()
+        size = namespace(A).linalg.vector_norm(real_view(A)).item()
     limit = 2.0 ** safe_exponent(A)
     return 1 / limit <= size <= limit
 
@@ -144,13 +147,13 @@ def _sum_of_squares(A: Array) -> Any:
 
 
 def small_absolute_sum(norm: AbsoluteSum, A: Array, tie: float) -> tuple[Array, Array] | None:
-    """Return the norm of a small real matrix and its gradient, if one line alone is extreme.
+    """Return the norm of a small matrix and its gradient, if one line alone is extreme.
 
     None if several are, and where sums must be scaled first.
     """
     if not isinstance(A, np.ndarray) or A.ndim > 2 or not 0 < A.size <= _SMALL:
         return None
-    if A.dtype.kind == "c" or not _is_in_range(A):
+    if A.shape[norm.axis] > _SHORT or not _is_in_range(A):
         return None
     sums = np.abs(A).sum(axis=norm.axis)
     value = sums.max() if norm.largest else sums.min()
@@ -159,5 +162,6 @@ def small_absolute_sum(norm: AbsoluteSum, A: Array, tie: float) -> tuple[Array, 
         return None
     line = (..., lines[0]) if norm.axis == -2 else lines[0]
     G = np.zeros_like(A)
-    G[line] = np.sign(A[line])
+    with np.errstate(invalid="ignore"):  # (NumPy's sign of a complex 0 is 0/0 on its way)
+        G[line] = phase(A[line])
     return value, G

@@ -1,5 +1,6 @@
 """The norms induced by the vector 1 and inf norms, and the minima that NumPy has beside them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -137,21 +138,25 @@ class AbsoluteSum(EntrywiseNorm):
         slack = tie * namespace(sums).abs(value)
         return sums >= value - slack if self.largest else sums <= value + slack
 
-    def _nonzeros(self, A: Array) -> Array:
+    def _shared(self, share: Array, A: Array, axis: int) -> Array:
+        """Return the share of lines along an axis over their number of nonzeros, or as it is."""
+        if not self.largest:
+            return share
         xp = namespace(A)
-        if is_torch(A) and A.shape[self.axis] > 1:  # no temporary of the size of A
+        if is_torch(A) and A.shape[axis] > 1:  # no temporary of the size of A
             # (for a single complex entry PyTorch warns of the imaginary part that it drops)
-            return xp.linalg.vector_norm(A, axis=self.axis, keepdims=True, ord=0)
-        A = phase(A) if is_jax(A) else A  # XLA takes subnormal numbers for zero
-        return xp.count_nonzero(A, axis=self.axis, keepdims=True)
+            nonzeros = xp.linalg.vector_norm(A, axis=axis, keepdims=True, ord=0)
+        else:
+            A = phase(A) if is_jax(A) else A  # XLA takes subnormal numbers for zero
+            nonzeros = xp.count_nonzero(A, axis=axis, keepdims=True)
+        return divide(share, xp.astype(nonzeros, share.dtype))
 
     def _weights(self, A: Array, sums: Array, tie: float) -> Array:
         """Return the weight of each entry's line, with the axes of `A`, given their sums."""
         xp = namespace(A)
         tied = self.tied(sums, self._extreme(sums)[..., None], tie)
         share = xp.expand_dims(xp.astype(tied, sums.dtype), axis=self.axis)
-        if self.largest:
-            share = divide(share, xp.astype(self._nonzeros(A), sums.dtype))
+        share = self._shared(share, A, self.axis)
         return divide(share, xp.sum(share, axis=self._other(), keepdims=True))
 
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
@@ -168,7 +173,7 @@ class AbsoluteSum(EntrywiseNorm):
 
     def _gradient(self, A: Array, sums: Array, tie: float) -> Array:
         """Return the gradient, given the sums of the lines, over any power of two."""
-        if A.ndim == 2 and is_readable(A) and not is_jax(A):
+        if is_readable(A) and not is_jax(A):
             return self._in_few_lines(A, sums, tie)
         weights = self._weights(A, sums, tie)
         G = phase(A)
@@ -176,15 +181,17 @@ class AbsoluteSum(EntrywiseNorm):
         return G
 
     def _in_few_lines(self, A: Array, sums: Array, tie: float) -> Array:
-        """Return the gradient of one matrix, whose entries are zero but in the extreme lines."""
+        """Return the gradient, whose entries are zero but in the extreme lines: of those alone."""
         xp = namespace(A)
-        (lines,) = xp.nonzero(self.tied(sums, self._extreme(sums), tie))
         G = xp.zeros_like(A)
-        index = (slice(None), lines) if self.axis == -2 else (lines, slice(None))
-        part = phase(A[index])
-        if lines.shape[0] > 1:
-            part *= self._weights(A[index], sums[lines], tie)
-        G[index] = part
+        rows, found = (A.mT, G.mT) if self.axis == -2 else (A, G)
+        lines = xp.nonzero(self.tied(sums, self._extreme(sums)[..., None], tie))
+        part = phase(rows[lines])
+        if part.shape[0] > math.prod(sums.shape[:-1]):  # some share
+            share = xp.zeros_like(sums)[..., None]
+            share[lines] = self._shared(xp.ones_like(sums[lines][..., None]), part, -1)
+            part *= divide(share, xp.sum(share, axis=-2, keepdims=True))[lines]
+        found[lines] = part
         return G
 
     def dual(self) -> Norm:
