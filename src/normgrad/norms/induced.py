@@ -156,7 +156,8 @@ class AbsoluteSum(EntrywiseNorm):
         xp = namespace(A)
         tied = self.tied(sums, self._extreme(sums)[..., None], tie)
         share = xp.expand_dims(xp.astype(tied, sums.dtype), axis=self.axis)
-        share = self._shared(share, A, self.axis)
+        alone = xp.all(xp.count_nonzero(tied, axis=-1) <= 1)  # then its weight is 1
+        share = branch(alone, lambda A: share, lambda A: self._shared(share, A, self.axis), A)
         return divide(share, xp.sum(share, axis=self._other(), keepdims=True))
 
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
