@@ -9,6 +9,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import normgrad
+from normgrad.arithmetic import is_recorded
 
 TRACERS: dict[str, Callable[[Any, Any], Any]] = {
     "jit.trace": lambda f, x: torch.jit.trace(f, (x,), check_trace=False),
@@ -59,3 +60,16 @@ def test_nothing_that_is_special_about_the_sample_is_recorded(
             expected = normgrad.matrix_norm(scale * B, ord)
             ratio = traced(scale * B) / expected
             torch.testing.assert_close(ratio, torch.ones_like(ratio), rtol=1e-10, atol=0)
+
+
+def test_the_compiler_may_ask_whether_calls_are_recorded() -> None:
+    """They are, by itself; a compiled function that is skipped is compiled from the inside."""
+    torch._dynamo.reset()
+    x = torch.ones(2, 3)
+    assert not is_recorded(x)
+    recorded = torch.compile(lambda x: x + is_recorded(x), fullgraph=True, backend="eager")
+    assert torch.equal(recorded(x), x + 1)
+    f = torch.compile(normgrad.nuclear_norm, backend="aot_eager")
+    torch.func.grad(f)(x)  # (the compiler skips functions under transforms, and from then on)
+    f = torch.compile(normgrad.nuclear_norm, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(f(x), normgrad.nuclear_norm(x))
