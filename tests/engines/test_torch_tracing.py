@@ -73,3 +73,19 @@ def test_the_compiler_may_ask_whether_calls_are_recorded() -> None:
     torch.func.grad(f)(x)  # (the compiler skips functions under transforms, and from then on)
     f = torch.compile(normgrad.nuclear_norm, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(f(x), normgrad.nuclear_norm(x))
+
+
+@pytest.mark.parametrize("ord", ["fro", "nuc", 2, 1, normgrad.Schatten(3)], ids=str)
+@pytest.mark.parametrize("mode", ["real", "fake", "symbolic"])
+def test_second_derivatives(mode: Any, ord: Any) -> None:
+    """Those of tensors without memory, too."""
+    A, B, E = torch.randn(3, 5, 4, dtype=torch.float64)
+
+    def twice(x: Any, E: Any) -> Any:
+        x = x.detach().requires_grad_()
+        (G,) = torch.autograd.grad(normgrad.matrix_norm(x, ord), x, create_graph=True)
+        return torch.autograd.grad((G * E).sum(), x)[0]
+
+    for f in (twice, lambda x, E: normgrad.linearize(x, ord)[1](E)):
+        traced = make_fx(f, tracing_mode=mode)(A, E)
+        torch.testing.assert_close(traced(B, E), normgrad.hvp(B, E, ord))
