@@ -89,3 +89,30 @@ def test_second_derivatives(mode: Any, ord: Any) -> None:
     for f in (twice, lambda x, E: normgrad.linearize(x, ord)[1](E)):
         traced = make_fx(f, tracing_mode=mode)(A, E)
         torch.testing.assert_close(traced(B, E), normgrad.hvp(B, E, ord))
+
+
+class Norm(torch.nn.Module):
+    """A norm as a module, which is what can be exported."""
+
+    def __init__(self, f: Any, ord: Any) -> None:
+        super().__init__()
+        self.f, self.ord = f, ord
+
+    def forward(self, x: Any) -> Any:
+        return self.f(x, self.ord)
+
+
+@pytest.mark.parametrize("strict", [True, False])
+@pytest.mark.parametrize("ord", ["nuc", 1, normgrad.KyFan(2)], ids=str)
+@pytest.mark.parametrize("f", [normgrad.matrix_norm, normgrad.grad])
+def test_exported_for_other_sizes(f: Any, ord: Any, strict: bool) -> None:
+    sizes = dict.fromkeys(range(3), torch.export.Dim.DYNAMIC)
+    sample = torch.randn(3, 6, 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # (of a dictionary of dtypes, which grows)
+        exported = torch.export.export(
+            Norm(f, ord), (sample,), dynamic_shapes={"x": sizes}, strict=strict
+        ).module()
+    for shape in ((2, 9, 5), (4, 3, 8)):
+        x = torch.randn(shape)
+        torch.testing.assert_close(exported(x), f(x, ord))
