@@ -184,7 +184,7 @@ def oracle_rule(argument: Argument | StructuredArgument, ord: Any, method: str) 
 def _checked(argument: Argument | StructuredArgument, ord: Any) -> Norm:
     norm = resolve(ord)
     m, n = argument.shape[-2:]
-    norm.check_shape(int(m), int(n))
+    norm.check_shape(m, n)
     return norm
 
 

@@ -249,6 +249,27 @@ def test_compiled_numbers_and_vmap() -> None:
     torch.testing.assert_close(leaf.grad, normgrad.grad(x, "nuc"))
 
 
+@pytest.mark.parametrize(
+    "norm",
+    [
+        normgrad.Schatten,
+        normgrad.HuberNuclear,
+        lambda w: normgrad.WeightedNuclear((4.0, w)),
+        lambda p: normgrad.Squared(normgrad.Schatten(p)),
+        lambda n: normgrad.Spectral(tie_tol=0.1 / n),
+    ],
+)
+def test_numbers_of_a_norm_may_change_between_compiled_calls(norm: Any) -> None:
+    """From the second on the compiler takes them for variable."""
+    torch._dynamo.reset()
+    x = randn(4, 5)
+    f = torch.compile(
+        lambda x, p: normgrad.matrix_norm(x, norm(p)), fullgraph=True, backend="eager"
+    )
+    for p in (1.5, 2.5, 3, 4.1):
+        torch.testing.assert_close(f(x, p), normgrad.matrix_norm(x, norm(p)))
+
+
 @pytest.mark.parametrize("ord", ["fro", "nuc", 2])
 def test_forward_mode_is_linear_in_its_direction(ord: Any) -> None:
     """Forward over forward with the direction alone moving gives the first derivative again."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.utils.checkpoint
 
 import normgrad
 from tests.engines.test_torch import every_norm, randn
@@ -114,3 +115,22 @@ def test_the_image_of_a_wide_matrix_is_no_view(rng: Any) -> None:
     P = normgrad.prox(torch.randn(60, 50, requires_grad=True), 0.3, float("inf"))
     doubled = 2 * P.detach()
     assert torch.equal(P.mul_(2), doubled)
+
+
+def test_checkpoints_of_operators() -> None:
+    """Hooks for saved tensors, which torch.func refuses, are there after a norm as before."""
+    kernel = torch.rand(300, dtype=torch.float64, requires_grad=True)
+
+    def norm(kernel: Any) -> Any:
+        A = normgrad.Operator(lambda v, k: k * v.roll(1) + v, (300, 300), (kernel,))
+        return normgrad.spectral_norm(A)
+
+    (expected,) = torch.autograd.grad(norm(kernel), kernel)
+    value = torch.utils.checkpoint.checkpoint(norm, kernel, use_reentrant=False)
+    torch.testing.assert_close(torch.autograd.grad(value, kernel)[0], expected)
+    packed: list[Any] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: packed.append(x) or x, lambda x: x):
+        norm(kernel)
+        before = len(packed)
+        kernel.exp()
+    assert len(packed) == before + 1

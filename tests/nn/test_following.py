@@ -172,6 +172,16 @@ def test_what_overtakes_by_far_is_not_lost_to_overflow(factor: float, dtype: Any
     assert triplet.s == pytest.approx(factor, rel=1e-5)
 
 
+@pytest.mark.parametrize("share", [0.3, 0.8, 0.99])
+def test_what_overtakes_may_be_followed_in_part(share: float) -> None:
+    """Mixed with what is small, so that it is not among the largest of what is followed."""
+    s = torch.cat([torch.full((8,), 1.001), torch.ones(14), torch.full((150,), 0.1)]).double()
+    vectors = torch.eye(172, dtype=torch.float64)[:22]
+    vectors[:8] = share**0.5 * vectors[:8] + (1 - share) ** 0.5 * vectors[:8].roll(100, 1)
+    triplet, _, _ = found(torch.diag(s), vectors)
+    assert triplet.s == pytest.approx(s.max().item(), rel=1e-13)
+
+
 @pytest.mark.parametrize("gap", [0.0, 1e-6, 1e-4, 1e-2])
 def test_next_to_the_identity_vectors_stay_orthonormal(gap: float) -> None:
     """Where a product with the matrix gives hardly anything new."""

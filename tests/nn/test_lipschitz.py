@@ -204,6 +204,10 @@ def test_hooks_are_refused() -> None:
     chain.register_forward_hook(lambda m, i, o: 10 * o)
     with pytest.raises(ValueError, match="the module, a Sequential, has hooks"):
         lipschitz_bound(chain)
+    for net in (nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2))):
+        net.forward = lambda x: 10 * x  # type: ignore[method-assign]
+        with pytest.raises(ValueError, match="a forward that is not that of its class"):
+            lipschitz_bound(net)
     fresh = nn.utils.parametrizations.weight_norm(layer)
     before = lipschitz_bound(fresh).item()
     with torch.no_grad():

@@ -7,7 +7,12 @@ import pytest
 import torch
 from torch import nn
 
-from normgrad.nn.torch import nuclear_penalty, spectral_norm, spectral_penalty
+from normgrad.nn.torch import (
+    lipschitz_bound,
+    nuclear_penalty,
+    spectral_norm,
+    spectral_penalty,
+)
 from tests.nn.layers import frequently, matrix_of
 
 PENALTIES = [(nuclear_penalty, "nuc"), (spectral_penalty, 2)]
@@ -137,3 +142,15 @@ def test_what_is_skipped_by_name() -> None:
     assert nuclear_penalty(f, skip=["0"]).item() == pytest.approx(
         norm(f[1].weight.detach(), "nuc"), rel=1e-5
     )
+
+
+@pytest.mark.parametrize("of", [nuclear_penalty, spectral_penalty, lipschitz_bound])
+def test_in_a_compiled_step_of_training(of: Any) -> None:
+    f = frequently(lambda: spectral_norm(nn.Linear(5, 6)), nn.ReLU, lambda: nn.Linear(6, 4))
+    torch._dynamo.reset()
+    gradients = []
+    for norm in (of, torch.compile(of, fullgraph=True, backend="aot_eager")):
+        f.zero_grad()
+        norm(f).backward()
+        gradients.append([p.grad for p in f.parameters() if p.ndim == 2])
+    torch.testing.assert_close(*gradients)

@@ -6,7 +6,8 @@ PyTorch has it so; JAX and autograd pair without a conjugate, hence the `conj` o
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, final
 
 from normgrad.arithmetic.entries import conj
@@ -99,10 +100,30 @@ class _Torch(Transforms):
         return either
 
     def vjp(self, f: Function, x: Arrays, w: Array) -> Arrays:
-        return sys.modules["torch"].func.vjp(f, *x)[1](w)
+        torch = sys.modules["torch"]
+        with _without_hooks(torch._C._autograd):
+            return torch.func.vjp(f, *x)[1](w)
 
     def jvp(self, f: Function, x: Arrays, e: Arrays) -> Any:
         return sys.modules["torch"].func.jvp(f, x, e)[1]
+
+
+@contextmanager
+def _without_hooks(stack: Any) -> Iterator[None]:
+    """Take off the hooks of `torch.utils.checkpoint` and the like, which torch.func refuses.
+
+    They are for what is saved for later, not for a derivative that is used at once. (PyTorch tells
+    them from 2.8 on.)
+    """
+    hooks, top = [], getattr(stack, "_top_saved_tensors_default_hooks", lambda _: None)
+    while (pair := top(True)) is not None:
+        hooks.append(pair)
+        stack._pop_saved_tensors_default_hooks()
+    try:
+        yield
+    finally:
+        for pair in reversed(hooks):
+            stack._push_saved_tensors_default_hooks(*pair)
 
 
 @final

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
+from normgrad.arithmetic import is_recorded
 from normgrad.calculus import ProxRule
 from normgrad.engines.base import OrderError
 from normgrad.engines.torch_small import NUMPY, as_small, from_small
@@ -139,6 +140,8 @@ class Memory:
 
 def _identity(operands: Any) -> Any:
     """Return what changes with the operands, or with what is in them."""
+    if is_recorded(operands[0]):  # (they stand for others, and may have no memory)
+        return object()
     return [
         (x.data_ptr(), x.shape, x.stride(), None if x.is_inference() else x._version)
         for x in operands

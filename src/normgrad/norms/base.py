@@ -20,6 +20,7 @@ __all__ = [
     "Proximal",
     "UnitarilyInvariantNorm",
     "check_tolerance",
+    "known",
     "no_ball",
     "norm_of_name",
     "set_number",
@@ -96,7 +97,15 @@ def set_number(norm: Norm, field: str) -> None:
         traced = "Tracer" in type(value).__name__ or hasattr(value, "requires_grad")
         hint = "; it is not differentiable, and must be known beforehand" if traced else ""
         raise TypeError(f"{type(norm).__name__} {field} must be a real number; got {value!r}{hint}")
-    object.__setattr__(norm, field, float(value))
+    object.__setattr__(norm, field, known(value))
+
+
+def known(value: Any) -> float:
+    """Return a real number as a float of Python, also where torch.compile takes it for variable.
+
+    It compiles for this one number where something depends on its digits.
+    """
+    return float.fromhex(float(value).hex())
 
 
 def check_tolerance(field: str, tol: float) -> None:

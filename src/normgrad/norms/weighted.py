@@ -10,7 +10,7 @@ from normgrad.arithmetic import (
     divide,
     namespace,
 )
-from normgrad.norms.base import Curvature, Proximal, UnitarilyInvariantNorm
+from normgrad.norms.base import Curvature, Proximal, UnitarilyInvariantNorm, known
 from normgrad.norms.differences import step_differences
 
 __all__ = ["WeightedNuclear"]
@@ -67,7 +67,7 @@ class WeightedNuclear(UnitarilyInvariantNorm):
         try:
             if isinstance(self.weights, (str, bytes)):
                 raise TypeError
-            weights = tuple(map(float, self.weights))
+            weights = tuple(map(known, self.weights))
         except (TypeError, ValueError):
             raise TypeError(
                 f"weights must be a sequence of numbers; got {self.weights!r}"

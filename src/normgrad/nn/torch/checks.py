@@ -3,7 +3,7 @@
 from typing import Any
 
 from torch import nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 __all__ = ["check_initialized", "check_module"]
 
@@ -21,7 +21,7 @@ def check_module(module: Any) -> None:
 
 def check_initialized(name: str, parameter: Any) -> None:
     """Raise ValueError for a parameter without a shape, by its name."""
-    if is_lazy(parameter):
+    if isinstance(parameter, (UninitializedParameter, UninitializedBuffer)):
         raise ValueError(
             f"{name!r} does not know its shape yet; pass an input through the module first"
         )

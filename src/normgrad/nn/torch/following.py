@@ -28,8 +28,10 @@ part in V, tells: with the Chebyshev polynomial that is at most 1 on ``[0, theta
     y = T_k(2 M / theta_b - 1) x,    T_k(2 theta_1 / theta_b - 1) > 1.65 sqrt(n) / miss,
 
 is next to an eigenvector if any outside of V has an eigenvalue over theta_1, unless x has
-less than the share `miss` of what is usual of it. If ``|A y|^2 / |y|^2`` is not far below theta_1,
-y is one more row of K. An array, (m, n), can fall apart only if it has ``m + n - 2`` zeros.
+less than the share `miss` of what is usual of it. Less what V has of it, y is one more row of K if
+``|A y|^2 / |y|^2`` is not far below theta_1, or if that row makes theta_1 larger: where V has most
+of the eigenvector, mixed with small ones, both parts of it have small quotients. An array, (m, n),
+can fall apart only if it has ``m + n - 2`` zeros.
 
 All vectors are rows, for which products with a contiguous matrix are fast.
 
@@ -211,7 +213,7 @@ def follow(A: Products, vectors: Tensor, tol: float | None) -> tuple[Triplet | N
                 return triplet, V
             low = max(low, high / 4)
             degree = _degree(n, low, high)
-            new = _overlooked(A, V, low, high, min(degree, _LONGEST))
+            new = _overlooked(A, V, Y, low, high, min(degree, _LONGEST))
             if new is None:
                 return triplet._replace(certain=degree <= _LONGEST), V
         else:
@@ -243,8 +245,10 @@ def _degree(n: int, low: float, high: float) -> int:
     return math.ceil(math.acosh(1.65 * math.sqrt(2 * n / gap) / _MISS) / growth)
 
 
-def _overlooked(A: Products, V: Tensor, low: float, high: float, degree: int) -> Tensor | None:
-    """Return the row y if there is much of the largest eigenvalues in it, else None."""
+def _overlooked(
+    A: Products, V: Tensor, Y: Tensor, low: float, high: float, degree: int
+) -> Tensor | None:
+    """Return the row y if it has much of the largest eigenvalues, or what V lacks of one."""
     # T_0 = 1, T_1(z) = z, T_(k+1)(z) = 2 z T_k(z) - T_(k-1)(z), for z = 2 M / low - 1
     seed = hash(high) % 2**32  # so that it is another vector for another weight
     x = _rest(gaussian((1, V.shape[1]), V, seed), V)
@@ -256,8 +260,11 @@ def _overlooked(A: Products, V: Tensor, low: float, high: float, degree: int) ->
     y = _rest(y, V)
     y = y / y.abs().amax()  # which may be too large for a square
     y = y / torch.linalg.vector_norm(y)
-    known = torch.linalg.vector_norm(A.forth(y)).item() ** 2 < (low + high) / 2
-    return None if known else y
+    z = A.forth(y)
+    if torch.linalg.vector_norm(z).item() ** 2 < (low + high) / 2:
+        with_it = _ritz(torch.cat((Y, z)), 1)[0].item()
+        return None if with_it <= high * (1 + _rounding(A)) else y
+    return y
 
 
 def _leading(A: Products, theta: Tensor, V: Tensor, Y: Tensor) -> tuple[Triplet, float]:

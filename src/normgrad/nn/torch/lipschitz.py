@@ -37,8 +37,9 @@ def lipschitz_bound(module: nn.Module, input_shape: tuple[int, ...] | None = Non
     TypeError
         For a layer whose constant is not known, by its name. None is skipped.
     ValueError
-        For a layer in a mode that has no constant, one with hooks on its forward pass, one without
-        a shape yet, sizes that do not fit, or an `input_shape` that is missing or of no meaning.
+        For a layer in a mode that has no constant, one with hooks on its forward pass or whose
+        `forward` is not that of its class, one without a shape yet, sizes that do not fit, or an
+        `input_shape` that is missing or of no meaning.
 
     Notes
     -----
@@ -90,11 +91,12 @@ def _bound(layer: Layer) -> Bound:
     named = f"{path or 'the module'}, a {kind.__name__},"
     for name, parameter in m._parameters.items():
         check_initialized(prefix + name, parameter)
-    if m._forward_hooks or m._forward_pre_hooks:
+    if m._forward_hooks or m._forward_pre_hooks or "forward" in vars(m):
         raise ValueError(
-            f"{named} has hooks on its forward pass, which may change its input, weight or output: "
-            "a constant of the layer is none of what it does. Take them off; for weight_norm and "
-            "spectral_norm use those of torch.nn.utils.parametrizations, which have no hooks"
+            f"{named} has hooks on its forward pass, or a forward that is not that of its class, "
+            "which may change its input, weight or output: a constant of the layer is none of what "
+            "it does. Take them off; for weight_norm and spectral_norm use those of "
+            "torch.nn.utils.parametrizations, which have no hooks"
         )
     if kind.forward is nn.Sequential.forward:
         factor: Any = 1.0

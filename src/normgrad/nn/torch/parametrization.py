@@ -100,13 +100,13 @@ class SpectralNorm(nn.Module):
         """Return the weight with its norm as it should be."""
         if weight.is_meta:
             return weight * self.bound
-        if not self._is_array and (torch.compiler.is_exporting() or is_recorded(weight)):
+        if not self._is_array and is_recorded(weight):
+            if torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+                return _uncompiled(self, weight)
             raise NotImplementedError(
                 "the norm of this weight cannot go into an exported or traced graph; before, call "
                 "torch.nn.utils.parametrize.remove_parametrizations(layer, 'weight')"
             )
-        if not self._is_array and torch.compiler.is_compiling():
-            return _uncompiled(self, weight)
         scaled_weight: Tensor = in_full_precision(self._scaled, computed(weight))
         return scaled_weight.to(weight.dtype)
 
@@ -119,7 +119,7 @@ class SpectralNorm(nn.Module):
 
     def _scaled(self, W: Tensor) -> Tensor:
         """Return the weight scaled, by a triplet of its own, where nothing is traced."""
-        if torch.compiler.is_compiling() or is_recorded(W) or not only_reverse():
+        if is_recorded(W) or not only_reverse():
             return self._afresh(W)
         with torch.no_grad():
             triplet = self._triplet(W.detach())
