@@ -36,6 +36,16 @@ def test_derivative_at_any_step(ord: Any, method: str, step: float, rng: Any) ->
     np.testing.assert_allclose(dP.numpy(), expected, atol=5e-9)
 
 
+@pytest.mark.parametrize("ord", [*ORDS, *map(normgrad.Schatten, (1.1, 1.5, 1.9, 3))], ids=str)
+@pytest.mark.parametrize("step", [1e-16, 1e-17, 1e-25, 1e-200])
+def test_derivative_at_steps_below_rounding(ord: Any, step: float, rng: Any) -> None:
+    """The identity, where no singular value is 0 and none is tied at the top."""
+    A, E = np.diag([4.0, 3.0, 3.0, 1.7, 0.6]), rng.standard_normal((5, 5))
+    f = lambda x: normgrad.prox(x, step, ord)  # noqa: E731
+    dP = torch.func.jvp(f, (torch.from_numpy(A),), (torch.from_numpy(E),))[1]
+    np.testing.assert_allclose(dP.numpy(), E, atol=4e-15)
+
+
 @pytest.mark.parametrize("ord", ORDS)
 @pytest.mark.parametrize("A", [np.zeros((3, 2)), np.eye(3), np.diag([2.0, 2.0, 1.0, 0.0])], ids=str)
 def test_step_0_is_the_identity(ord: Any, A: Any) -> None:
