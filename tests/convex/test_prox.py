@@ -266,3 +266,20 @@ def test_schatten_on_the_sphere_up_to_rounding(p: float, rng: Any) -> None:
             for steps in (0, 1, 4):  # of rounding below the one from which on it is 0
                 t = float(normgrad.dual_norm(A, norm)) * (1 - steps * 1.1e-16)
                 np.testing.assert_allclose(normgrad.prox(A, t, norm), 0, atol=2e-14)
+
+
+@pytest.mark.parametrize("fraction", [1e-30, 1e-16, 1e-3, 0.5])
+def test_ky_fan_of_two_ties(fraction: float) -> None:
+    """Here every level but one is two at once: precise relative to the radius all the same."""
+    P = normgrad.project(np.diag([2.0, 2.0, 1.0, 1.0]), 5 * fraction, normgrad.KyFan(3))
+    np.testing.assert_allclose(np.diag(P), np.array([2, 2, 1, 1]) * fraction, rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_ky_fan_near_the_sphere(dtype: str) -> None:
+    """With fewer than k singular values the ball is the nuclear one; none becomes negative."""
+    A = np.diag([2.0, 1.0, 0.0, 0.0]).astype(dtype)
+    r = 3 - 40 * float(np.finfo(dtype).eps)
+    P, expected = (normgrad.project(A, r, o) for o in (normgrad.KyFan(3), "nuc"))
+    np.testing.assert_array_equal(P, expected)
+    assert np.min(P) >= 0
