@@ -268,6 +268,18 @@ def test_schatten_on_the_sphere_up_to_rounding(p: float, rng: Any) -> None:
                 np.testing.assert_allclose(normgrad.prox(A, t, norm), 0, atol=2e-14)
 
 
+@pytest.mark.parametrize("p", [8, 200, 1000, 1e5])
+def test_schatten_of_large_p_takes_few_steps(p: float, monkeypatch: Any) -> None:
+    """Also near the dual sphere, beside tiny singular values: they change nothing else."""
+    monkeypatch.setattr(normgrad.norms.power_balls, "_MOST", 15)
+    A, norm = np.diag([2.0, 1.0, 0.0, 0.0]), normgrad.Schatten(p)
+    t = 0.99999 * float(normgrad.dual_norm(A, norm))
+    for tiny in (1e-17, 1e-40):
+        P, expected = (normgrad.prox(X, t, norm) for X in (A + tiny * np.eye(4), A))
+        np.testing.assert_allclose(P, expected, atol=(10 + p) * 2e-16)
+        assert normgrad.dual_norm(A - P, norm) == pytest.approx(t, rel=(10 + p) * 1e-15)
+
+
 @pytest.mark.parametrize("fraction", [1e-30, 1e-16, 1e-3, 0.5])
 def test_ky_fan_of_two_ties(fraction: float) -> None:
     """Here every level but one is two at once: precise relative to the radius all the same."""
