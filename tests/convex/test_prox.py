@@ -280,6 +280,25 @@ def test_schatten_of_large_p_takes_few_steps(p: float, monkeypatch: Any) -> None
         assert normgrad.dual_norm(A - P, norm) == pytest.approx(t, rel=(10 + p) * 1e-15)
 
 
+@pytest.mark.parametrize(
+    ("p", "dtype"), [(1000.0, "float64"), (11.0, "float32"), (3.0, "float64"), (1.5, "float64")]
+)
+def test_derivatives_of_both_terms_of_moreau(p: float, dtype: str, rng: Any) -> None:
+    """Also where powers of singular values underflow."""
+    A = torch.from_numpy(np.diag([2.9, 1.5, 0.4, 1e-5]).astype(dtype))
+    E = torch.from_numpy(rng.standard_normal((4, 4)).astype(dtype))
+    norm = normgrad.Schatten(p)
+    t = 0.3 * float(normgrad.dual_norm(A, norm))
+    left, taken = (
+        torch.func.jvp(f, (A,), (E,))[1]
+        for f in (
+            lambda x: normgrad.prox(x, t, norm),
+            lambda x: normgrad.project(x, t, norm.dual()),
+        )
+    )
+    torch.testing.assert_close(left + taken, E, rtol=0, atol=50 * p * float(np.finfo(dtype).eps))
+
+
 @pytest.mark.parametrize("fraction", [1e-30, 1e-16, 1e-3, 0.5])
 def test_ky_fan_of_two_ties(fraction: float) -> None:
     """Here every level but one is two at once: precise relative to the radius all the same."""
