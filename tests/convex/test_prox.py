@@ -299,6 +299,18 @@ def test_derivatives_of_both_terms_of_moreau(p: float, dtype: str, rng: Any) -> 
     torch.testing.assert_close(left + taken, E, rtol=0, atol=50 * p * float(np.finfo(dtype).eps))
 
 
+@pytest.mark.parametrize("step", [1e-17, 1e-16, 4e-16, 1e-3])
+def test_spectral_beside_ties_up_to_rounding(step: float, rng: Any) -> None:
+    """The step is not lost in the level, from which ties are as far as from each other."""
+    d = 1 - np.array([0.0, 1, 2, 5, 1e6]) * 2.0**-53
+    A, E = torch.from_numpy(np.diag(d)), torch.from_numpy(rng.standard_normal((5, 5)))
+    left, taken = (
+        torch.func.jvp(lambda x: f(x, step, ord), (A,), (E,))[1]  # noqa: B023
+        for f, ord in ((normgrad.prox, 2), (normgrad.project, "nuc"))
+    )
+    torch.testing.assert_close(left + taken, E, rtol=0, atol=1e-14)
+
+
 @pytest.mark.parametrize("fraction", [1e-30, 1e-16, 1e-3, 0.5])
 def test_ky_fan_of_two_ties(fraction: float) -> None:
     """Here every level but one is two at once: precise relative to the radius all the same."""

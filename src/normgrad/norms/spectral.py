@@ -5,7 +5,7 @@ from typing import final
 
 from normgrad.arithmetic import Array, divide, namespace
 from normgrad.norms.base import Curvature, Norm, Proximal, UnitarilyInvariantNorm
-from normgrad.norms.differences import clip_differences
+from normgrad.norms.differences import clip_differences, each
 
 __all__ = ["SmallestSingularValue", "Spectral"]
 
@@ -72,22 +72,27 @@ class Spectral(UnitarilyInvariantNorm):
 
     def proximal(self, s: Array, step: Array) -> Proximal:
         # Moreau: prox = s - (projection on the l1 ball of radius t) = min(s, level), where
-        # sum (s - level)_+ = t, so level = max_j (s_1 + .. + s_j - t) / j
+        # sum (s - level)_+ = t. Below s_1, level is delta = min_j (t + d_1 + .. + d_j)/j for
+        # d_i = s_1 - s_i, or s_1: precise relative to a small t, too
         xp = namespace(s)
+        top = s[..., 0]
+        d = top[..., None] - s
         j = xp.cumulative_sum(xp.ones_like(s), axis=-1)
-        levels = (xp.cumulative_sum(s, axis=-1) - step[..., None]) / j
-        level = xp.maximum(xp.max(levels, axis=-1), xp.zeros_like(step))
-        clipped = s >= level[..., None]
+        delta = xp.min((step[..., None] + xp.cumulative_sum(d, axis=-1)) / j, axis=-1)
+        delta = xp.minimum(delta, top)
+        clipped = d <= delta[..., None]
         # the level moves with the clipped values and with the step, unless it stays at 0
-        moving = xp.astype(clipped & (level > 0)[..., None], s.dtype)
+        moving = xp.astype(clipped & (delta < top)[..., None], s.dtype)
         count = xp.sum(moving, axis=-1)
         share = divide(xp.ones_like(count), count)
         identity = step == 0
-        infinity = xp.full_like(level, float("inf"))
+        infinity = xp.full_like(delta, float("inf"))
         curvature = Curvature(
-            xp.where(clipped, level[..., None], s),
+            xp.where(clipped, (top - delta)[..., None], s),
             xp.astype(~clipped | identity[..., None], s.dtype),
-            lambda x, g: clip_differences(x, -infinity, xp.where(identity, infinity, level)),
+            lambda x, g: clip_differences(
+                x - each(top, x), -infinity, xp.where(identity, infinity, -delta)
+            ),
             xp.where(identity[..., None], 0.0, moving)[..., None, :],
             share[..., None],
         )
