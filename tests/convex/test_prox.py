@@ -299,6 +299,26 @@ def test_derivatives_of_both_terms_of_moreau(p: float, dtype: str, rng: Any) -> 
     torch.testing.assert_close(left + taken, E, rtol=0, atol=50 * p * float(np.finfo(dtype).eps))
 
 
+@pytest.mark.parametrize("step", [5e-324, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0])
+@pytest.mark.parametrize(
+    "s", [(3, 1, 1), (2, 2, 1), (2, 1, 0), (1, 1, 1), (3, 2, 1), (4, 2, 1), (3, 3, 0)], ids=str
+)
+def test_derivatives_at_kinks_are_those_of_one_side(s: Any, step: float) -> None:
+    """Projectors between 0 and 1, of degree 0, whose sum is the identity."""
+    A, t = torch.from_numpy(np.diag(np.array(s, float))), torch.tensor(step).double()
+    for ord in ("nuc", 2, normgrad.KyFan(3)):
+        both = 0
+        for f, norm in ((normgrad.prox, resolve(ord)), (normgrad.project, resolve(ord).dual())):
+            J = torch.func.jacrev(lambda x: f(x, t, norm))(A)  # noqa: B023
+            eigenvalues = torch.linalg.eigvalsh(J.reshape(9, 9))
+            assert -1e-14 < eigenvalues[0] <= eigenvalues[-1] < 1 + 1e-14
+            in_t = torch.func.jacfwd(lambda t: f(A, t, norm))(t)  # noqa: B023
+            radial = torch.einsum("ijkl,kl->ij", J, A) + t * in_t
+            torch.testing.assert_close(radial, f(A, t, norm), rtol=0, atol=1e-14)
+            both = both + J.reshape(9, 9)
+        torch.testing.assert_close(both, torch.eye(9).double(), rtol=0, atol=1e-14)
+
+
 @pytest.mark.parametrize("step", [1e-17, 1e-16, 4e-16, 1e-3])
 def test_spectral_beside_ties_up_to_rounding(step: float, rng: Any) -> None:
     """The step is not lost in the level, from which ties are as far as from each other."""
