@@ -4,7 +4,7 @@ from typing import Any
 
 from normgrad._argument import Argument, with_direction
 from normgrad._convex import prox
-from normgrad.arithmetic import EPSILON, Array
+from normgrad.arithmetic import EPSILON, Array, is_number
 from normgrad.calculus import NormByEntries, nearest_subgradient, rank_after_threshold
 from normgrad.engines import engine_of
 from normgrad.matrices import as_matrix
@@ -100,7 +100,7 @@ def in_subdifferential(
     >>> bool(normgrad.in_subdifferential(x, np.eye(3), 2))
     False
     """
-    if tol is not None and not (isinstance(tol, (int, float)) and tol >= 0):
+    if tol is not None and not (is_number(tol) and not getattr(tol, "shape", ()) and tol >= 0):
         raise ValueError(f"tol must be a nonnegative number; got {tol!r}")
     argument, _ = _pair(x, g, axis)
     if tol is None:

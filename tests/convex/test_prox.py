@@ -36,6 +36,16 @@ def test_derivative_at_any_step(ord: Any, method: str, step: float, rng: Any) ->
     np.testing.assert_allclose(dP.numpy(), expected, atol=5e-9)
 
 
+@pytest.mark.parametrize("ord", [*ORDS, *map(normgrad.Schatten, (1.1, 1.5, 1.9, 3))], ids=str)
+@pytest.mark.parametrize("step", [1e-16, 1e-17, 1e-25, 1e-200])
+def test_derivative_at_steps_below_rounding(ord: Any, step: float, rng: Any) -> None:
+    """The identity, where no singular value is 0 and none is tied at the top."""
+    A, E = np.diag([4.0, 3.0, 3.0, 1.7, 0.6]), rng.standard_normal((5, 5))
+    f = lambda x: normgrad.prox(x, step, ord)  # noqa: E731
+    dP = torch.func.jvp(f, (torch.from_numpy(A),), (torch.from_numpy(E),))[1]
+    np.testing.assert_allclose(dP.numpy(), E, atol=4e-15)
+
+
 @pytest.mark.parametrize("ord", ORDS)
 @pytest.mark.parametrize("A", [np.zeros((3, 2)), np.eye(3), np.diag([2.0, 2.0, 1.0, 0.0])], ids=str)
 def test_step_0_is_the_identity(ord: Any, A: Any) -> None:
@@ -256,3 +266,83 @@ def test_schatten_on_the_sphere_up_to_rounding(p: float, rng: Any) -> None:
             for steps in (0, 1, 4):  # of rounding below the one from which on it is 0
                 t = float(normgrad.dual_norm(A, norm)) * (1 - steps * 1.1e-16)
                 np.testing.assert_allclose(normgrad.prox(A, t, norm), 0, atol=2e-14)
+
+
+@pytest.mark.parametrize("p", [8, 200, 1000, 1e5])
+def test_schatten_of_large_p_takes_few_steps(p: float, monkeypatch: Any) -> None:
+    """Also near the dual sphere, beside tiny singular values: they change nothing else."""
+    monkeypatch.setattr(normgrad.norms.power_balls, "_MOST", 15)
+    A, norm = np.diag([2.0, 1.0, 0.0, 0.0]), normgrad.Schatten(p)
+    t = 0.99999 * float(normgrad.dual_norm(A, norm))
+    for tiny in (1e-17, 1e-40):
+        P, expected = (normgrad.prox(X, t, norm) for X in (A + tiny * np.eye(4), A))
+        np.testing.assert_allclose(P, expected, atol=(10 + p) * 2e-16)
+        assert normgrad.dual_norm(A - P, norm) == pytest.approx(t, rel=(10 + p) * 1e-15)
+
+
+@pytest.mark.parametrize(
+    ("p", "dtype"), [(1000.0, "float64"), (11.0, "float32"), (3.0, "float64"), (1.5, "float64")]
+)
+def test_derivatives_of_both_terms_of_moreau(p: float, dtype: str, rng: Any) -> None:
+    """Also where powers of singular values underflow."""
+    A = torch.from_numpy(np.diag([2.9, 1.5, 0.4, 1e-5]).astype(dtype))
+    E = torch.from_numpy(rng.standard_normal((4, 4)).astype(dtype))
+    norm = normgrad.Schatten(p)
+    t = 0.3 * float(normgrad.dual_norm(A, norm))
+    left, taken = (
+        torch.func.jvp(f, (A,), (E,))[1]
+        for f in (
+            lambda x: normgrad.prox(x, t, norm),
+            lambda x: normgrad.project(x, t, norm.dual()),
+        )
+    )
+    torch.testing.assert_close(left + taken, E, rtol=0, atol=50 * p * float(np.finfo(dtype).eps))
+
+
+@pytest.mark.parametrize("step", [5e-324, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0])
+@pytest.mark.parametrize(
+    "s", [(3, 1, 1), (2, 2, 1), (2, 1, 0), (1, 1, 1), (3, 2, 1), (4, 2, 1), (3, 3, 0)], ids=str
+)
+def test_derivatives_at_kinks_are_those_of_one_side(s: Any, step: float) -> None:
+    """Projectors between 0 and 1, of degree 0, whose sum is the identity."""
+    A, t = torch.from_numpy(np.diag(np.array(s, float))), torch.tensor(step).double()
+    for ord in ("nuc", 2, normgrad.KyFan(3)):
+        both = 0
+        for f, norm in ((normgrad.prox, resolve(ord)), (normgrad.project, resolve(ord).dual())):
+            J = torch.func.jacrev(lambda x: f(x, t, norm))(A)  # noqa: B023
+            eigenvalues = torch.linalg.eigvalsh(J.reshape(9, 9))
+            assert -1e-14 < eigenvalues[0] <= eigenvalues[-1] < 1 + 1e-14
+            in_t = torch.func.jacfwd(lambda t: f(A, t, norm))(t)  # noqa: B023
+            radial = torch.einsum("ijkl,kl->ij", J, A) + t * in_t
+            torch.testing.assert_close(radial, f(A, t, norm), rtol=0, atol=1e-14)
+            both = both + J.reshape(9, 9)
+        torch.testing.assert_close(both, torch.eye(9).double(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("step", [1e-17, 1e-16, 4e-16, 1e-3])
+def test_spectral_beside_ties_up_to_rounding(step: float, rng: Any) -> None:
+    """The step is not lost in the level, from which ties are as far as from each other."""
+    d = 1 - np.array([0.0, 1, 2, 5, 1e6]) * 2.0**-53
+    A, E = torch.from_numpy(np.diag(d)), torch.from_numpy(rng.standard_normal((5, 5)))
+    left, taken = (
+        torch.func.jvp(lambda x: f(x, step, ord), (A,), (E,))[1]  # noqa: B023
+        for f, ord in ((normgrad.prox, 2), (normgrad.project, "nuc"))
+    )
+    torch.testing.assert_close(left + taken, E, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("fraction", [1e-30, 1e-16, 1e-3, 0.5])
+def test_ky_fan_of_two_ties(fraction: float) -> None:
+    """Here every level but one is two at once: precise relative to the radius all the same."""
+    P = normgrad.project(np.diag([2.0, 2.0, 1.0, 1.0]), 5 * fraction, normgrad.KyFan(3))
+    np.testing.assert_allclose(np.diag(P), np.array([2, 2, 1, 1]) * fraction, rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_ky_fan_near_the_sphere(dtype: str) -> None:
+    """With fewer than k singular values the ball is the nuclear one; none becomes negative."""
+    A = np.diag([2.0, 1.0, 0.0, 0.0]).astype(dtype)
+    r = 3 - 40 * float(np.finfo(dtype).eps)
+    P, expected = (normgrad.project(A, r, o) for o in (normgrad.KyFan(3), "nuc"))
+    np.testing.assert_array_equal(P, expected)
+    assert np.min(P) >= 0

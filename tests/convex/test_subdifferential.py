@@ -186,6 +186,12 @@ def test_few_steps_for_many_columns(monkeypatch: Any) -> None:
     assert len(steps) < 40
 
 
+@pytest.mark.parametrize("tol", [1, 1.0, np.float32(1), np.int64(1), np.array(1.0)], ids=repr)
+def test_a_tolerance_is_any_number(tol: Any) -> None:
+    assert normgrad.in_subdifferential(np.eye(2), 1.2 * np.eye(2), "nuc", tol=tol)
+    assert not normgrad.in_subdifferential(np.eye(2), 3 * np.eye(2), "nuc", tol=tol)
+
+
 def test_what_is_refused() -> None:
     with pytest.raises(NotImplementedError, match="subdifferential"):
         normgrad.subgradient_distance(np.eye(2), np.eye(2), -2)

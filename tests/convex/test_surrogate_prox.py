@@ -154,10 +154,10 @@ def test_derivatives_at_ties_by_other_norms(dtype: str, gap: float, rng: Any) ->
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 @pytest.mark.parametrize("n", [3, 30, 100])
 def test_pools_of_small_steps(n: int, dtype: str, rng: Any) -> None:
-    """What changes ties is seen down to the rounding of one number, however many there are."""
+    """What changes ties is seen down to the rounding of one number, and below, however many."""
     E, eps = rng.standard_normal((n, n)), float(np.finfo(dtype).eps)
     A = np.diag(np.where(np.arange(n) < n - 1, 2.0, 1.0)).astype(dtype)
-    for step in (10 * eps, 100 * eps, 1e4 * eps):
+    for step in (1e-30, 1e-3 * eps, 10 * eps, 100 * eps, 1e4 * eps):
         ord, same = normgrad.WeightedNuclear([1.0]), 2
         received, expected = (normgrad.prox(A, step, o) for o in (ord, same))
         np.testing.assert_allclose(received, expected, atol=4 * eps)

@@ -185,3 +185,14 @@ def test_weights_that_are_none() -> None:
         normgrad.WeightedNuclear("12")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="not all be 0"):
         normgrad.WeightedNuclear([0, 0.0])
+
+
+def test_a_smoothing_far_below_the_matrix(rng: Any) -> None:
+    """Their quotient may overflow: the function is the nuclear norm there."""
+    A, E = 1e150 * np.diag([3.0, 2.0, 1.0]), rng.standard_normal((3, 3))
+    norm = normgrad.HuberNuclear(1e-300)
+    np.testing.assert_allclose(normgrad.hvp(A, E, norm), normgrad.hvp(A, E, "nuc"), rtol=1e-14)
+    x, e = torch.from_numpy(A), torch.from_numpy(E)
+    for ord in (norm, normgrad.HuberNuclear(1e-200)):
+        dP = torch.func.jvp(lambda x: normgrad.prox(x, 1e-200, ord), (x,), (e,))[1]  # noqa: B023
+        torch.testing.assert_close(dP, e)

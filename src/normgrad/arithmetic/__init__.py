@@ -25,7 +25,6 @@ from normgrad.arithmetic.dtypes import (
 from normgrad.arithmetic.entries import (
     conj,
     conjugation,
-    cumulative_max,
     in_order,
     phase,
     phase_derivative,
@@ -101,7 +100,6 @@ __all__ = [
     "conj",
     "conjugation",
     "correlation",
-    "cumulative_max",
     "device",
     "divide",
     "double",

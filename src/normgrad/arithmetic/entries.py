@@ -1,20 +1,16 @@
 """Entrywise operations that hold for every magnitude."""
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from normgrad.arithmetic import xla
 from normgrad.arithmetic.control import number
-from normgrad.arithmetic.namespace import Array, divide, is_complex, is_jax, is_torch, namespace
+from normgrad.arithmetic.namespace import Array, divide, is_complex, is_jax, namespace
 from normgrad.arithmetic.scaling import exponent, largest, safe_exponent, shift
 
 __all__ = [
     "conj",
     "conjugation",
-    "cumulative_max",
     "in_order",
     "phase",
     "phase_derivative",
@@ -32,15 +28,6 @@ def conj(x: Array) -> Array:
 def conjugation(x: Array) -> Callable[[Array], Array]:
     """Return what conjugates arrays of the dtype of `x`: `conj`, or the identity."""
     return conj if is_complex(x) else lambda y: y
-
-
-def cumulative_max(x: Array) -> Array:
-    """Return the largest entry up to each place of the last axis."""
-    if is_torch(x):
-        return x.cummax(-1).values
-    if is_jax(x):
-        return sys.modules["jax"].lax.cummax(x, axis=x.ndim - 1)
-    return np.maximum.accumulate(x, axis=-1)
 
 
 def in_order(x: Array) -> Array:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from normgrad.arithmetic import Array, namespace
-from normgrad.norms.differences import each, step_differences
+from normgrad.norms.differences import belonging, each, step_differences
 
 __all__ = ["Curvature", "Differences", "Proximal"]
 
@@ -74,7 +74,12 @@ class Proximal(NamedTuple):
         """Return what this map takes away from s: the other term of Moreau's decomposition."""
         g, slope, differences, w, weight = self.curvature
         left = namespace(s).where(s > g, s - g, 0.0)  # (not negative by rounding)
-        rest = Curvature(left, 1 - slope, lambda x, rest: 1 - differences(x, x - rest), w, -weight)
+
+        def of_rest(x: Array, rest: Array) -> Array:
+            # (x - rest would be no g: where little is taken away, it is rounded to 0)
+            return 1 - differences(x, belonging(x, s, g))
+
+        rest = Curvature(left, 1 - slope, of_rest, w, -weight)
         return Proximal(rest, -self.step)
 
     def outside(self, condition: Array, s: Array) -> "Proximal":

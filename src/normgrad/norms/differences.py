@@ -2,13 +2,24 @@
 
 from normgrad.arithmetic import Array, divide, namespace
 
-__all__ = ["clip_differences", "each", "power_differences", "step_differences"]
+__all__ = ["belonging", "clip_differences", "each", "power_differences", "step_differences"]
 
 
 def each(number: Array, x: Array) -> Array:
     """Give one number per matrix, (...), the axes of x, (..., j), with others before the last."""
     xp = namespace(x)
     return xp.reshape(number, tuple(number.shape) + (1,) * (x.ndim - number.ndim))
+
+
+def belonging(x: Array, s: Array, of_s: Array) -> Array:
+    """Return what belongs to those of the singular values s, (..., k), that x are, (..., j).
+
+    Of equal ones it is the largest: a mean would be rounded.
+    """
+    xp = namespace(s)
+    of_all = (*s.shape[:-1], *(1,) * (x.ndim - s.ndim + 1), s.shape[-1])
+    is_it = x[..., :, None] == xp.reshape(s, of_all)
+    return xp.max(xp.where(is_it, xp.reshape(of_s, of_all), -float("inf")), axis=-1)
 
 
 def _pairs(x: Array) -> tuple[Array, Array]:

@@ -68,12 +68,12 @@ class HuberNuclear(UnitarilyInvariantNorm):
 
     def curvature(self, s: Array, tie: float) -> Curvature:
         xp = namespace(s)
-        none, r = xp.zeros_like(s), s / self.mu
-        lower, upper = xp.full_like(s[..., 0], -math.inf), xp.ones_like(s[..., 0])
+        none = xp.zeros_like(s)
+        lower, upper = (xp.full_like(s[..., 0], end) for end in (-math.inf, self.mu))
         return Curvature(
             self.slope(s, tie),
-            xp.astype(r < 1, s.dtype) / self.mu,
-            lambda x, g: clip_differences(x / self.mu, lower, upper) / self.mu,
+            xp.astype(s < self.mu, s.dtype) / self.mu,
+            lambda x, g: clip_differences(x, lower, upper) / self.mu,
             none[..., None, :],
             none[..., :1],
         )
@@ -83,14 +83,13 @@ class HuberNuclear(UnitarilyInvariantNorm):
         xp, t = namespace(s), step[..., None]
         edge = self.mu + t
         below = xp.astype(s < edge, s.dtype)
-        lower, upper = xp.full_like(step, -math.inf), xp.ones_like(step)
-        none = xp.zeros_like(s)
+        lower, none = xp.full_like(step, -math.inf), xp.zeros_like(s)
         curvature = Curvature(
             xp.where(s < edge, s * (self.mu / edge), s - t),
             1 - below * (1 - self.mu / edge),
             lambda x, g: (
                 1
-                - clip_differences(x / each(edge[..., 0], x), lower, upper)
+                - clip_differences(x, lower, edge[..., 0])
                 * each(1 - self.mu / edge[..., 0], x)[..., None]
             ),
             none[..., None, :],

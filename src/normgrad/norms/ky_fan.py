@@ -85,26 +85,28 @@ class KyFan(UnitarilyInvariantNorm):
         # (Wu, Ding, Sun, Toh 2014.) The k0 largest lose a level, those up to k1 >= k fall to
         # theta, and the others stay. What is lost is min(s - theta, level), of sum k level, and
         # the k largest keep the sum r: two linear equations for each pair (k0, k1), solved for
-        # all pairs; the one that fulfils the inequalities is taken.
+        # all pairs; the one that fulfils the inequalities is taken. All are for the k largest
+        # relative to s_1, of which the peak is kept: so they are precise relative to a small r
         xp, k = namespace(s), self.k
-        r = radius[..., None, None]
-        none = xp.zeros_like(s[..., :1])
-        sums = xp.concat([none, xp.cumulative_sum(s, axis=-1)], axis=-1)
+        r, top = radius[..., None, None], s[..., :1]
+        none, below = xp.zeros_like(top), s - top
+        relative = xp.concat([below[..., :k], s[..., k:]], axis=-1)
+        sums = xp.concat([none, xp.cumulative_sum(relative, axis=-1)], axis=-1)
         infinity = xp.full_like(none, float("inf"))
-        before = xp.concat([infinity, s], axis=-1)  # s_{i}, with s_0 = inf
-        after = xp.concat([s, none], axis=-1)  # s_{i+1}, with s_{n+1} = 0
-        top, end = sums[..., :k, None], sums[..., None, k:]
+        before = xp.concat([infinity, relative], axis=-1)  # s_{i}, with s_0 = inf
+        after = xp.concat([relative, none], axis=-1)  # s_{i+1}, with s_{n+1} = 0
+        start, end = sums[..., :k, None], sums[..., None, k:]
         position = xp.cumulative_sum(xp.ones_like(sums), axis=-1) - 1
         k0, k1 = position[..., :k, None], position[..., None, k:]
-        middle, rest = end - top, k - k0
-        theta = (rest * (r - top) + k0 * middle) / (rest**2 + k0 * (k1 - k0))
-        level = (middle - (k1 - k0) * theta) / rest
+        middle, rest = end - start, k - k0
+        theta = (rest * (r - start) + k0 * middle) / (rest**2 + k0 * (k1 - k0))
+        peak = ((k1 - k0) * theta - middle) / rest  # s_1 - level
         gaps = (
             theta,
-            level,
-            before[..., :k, None] - theta - level,
-            theta + level - after[..., :k, None],
-            before[..., None, k:] - theta,
+            top[..., None] - peak,
+            before[..., :k, None] - theta + peak,
+            theta - peak - after[..., :k, None],
+            s[..., None, k - 1 :] - theta,
             theta - after[..., None, k:],
         )
         worst = gaps[0] + xp.zeros_like(gaps[0] + gaps[2] + gaps[4])
@@ -117,33 +119,39 @@ class KyFan(UnitarilyInvariantNorm):
             pairs = xp.reshape(x + xp.zeros_like(worst), flat)
             return xp.take_along_axis(pairs, best, axis=-1)
 
-        theta, level, k0, k1 = map(chosen, (theta, level, k0, k1))
+        theta, peak, k0, k1 = map(chosen, (theta, peak, k0, k1))
         # (where all of the tied lose the level, they count as above: what is lost has its kink
         # between s_k and the next)
-        upper = xp.where(k1 == k, s[..., k - 1 :][..., :1], theta + level)
-        lower = upper - level
-        above = xp.astype(s >= upper, s.dtype)
-        tied = xp.astype((s > lower) & (s < upper), s.dtype)
+        edge = below[..., k - 1 :][..., :1]
+        upper = xp.where(k1 == k, edge, theta - peak)
+        theta = xp.where(k1 == k, edge + peak, theta)
+        lower = theta - top
+        above = xp.astype(below >= upper, s.dtype)
+        tied = xp.astype((below > lower) & (below < upper), s.dtype)
         # J is that of the mean over the tied, on the plane where the sum of the k largest stays
         count = xp.sum(tied, axis=-1, keepdims=True)
         rest = k - xp.sum(above, axis=-1, keepdims=True)
         normal = above + tied * divide(rest, count)
         size = xp.sum(normal**2, axis=-1, keepdims=True)
         curvature = Curvature(
-            xp.where(above > 0, s - level, xp.where(tied > 0, theta, s)),
+            xp.where(above > 0, below + peak, xp.minimum(s, theta)),
             1 - tied,
-            lambda x, g: 1 - clip_differences(x, lower[..., 0], upper[..., 0]),
+            lambda x, g: (
+                1 - clip_differences(x - each(top[..., 0], x), lower[..., 0], upper[..., 0])
+            ),
             xp.stack([tied, normal], axis=-2),
             xp.concat(
                 [divide(xp.ones_like(count), count), divide(-xp.ones_like(size), size)], axis=-1
             ),
         )
         plane = Proximal(curvature, divide(normal, size))
-        # where theta would be negative it is 0, and this the projection on the nuclear ball
+        # where theta would be negative it is 0, and this the projection on the nuclear ball:
+        # of what is lost, min(s, level), the sum is less than k level
         corner = Nuclear().projection(s, radius)
-        lost = s - corner.curvature.g
-        rounding = 8 * s.shape[-1] * machine_epsilon(s) * s[..., 0]
-        small = xp.sum(lost, axis=-1) < k * (xp.max(lost, axis=-1) - rounding)
+        level = xp.maximum(s - corner.curvature.g, none)[..., :1]
+        cut = s >= level
+        count = xp.sum(xp.astype(cut, s.dtype), axis=-1)
+        small = xp.sum(xp.where(cut, 0.0, s), axis=-1) < (k - count) * level[..., 0]
         return plane.unless(small, corner)
 
 

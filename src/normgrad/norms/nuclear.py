@@ -78,7 +78,9 @@ class Nuclear(UnitarilyInvariantNorm):
         d = s[..., :1] - s
         j = xp.cumulative_sum(xp.ones_like(s), axis=-1)
         delta = xp.min((radius[..., None] + xp.cumulative_sum(d, axis=-1)) / j, axis=-1)
-        kept = xp.astype(delta[..., None] >= d, s.dtype)
+        # (a share of a subnormal radius may be 0)
+        delta = xp.maximum(delta, xp.full_like(delta, float(xp.finfo(s.dtype).smallest_normal)))
+        kept = xp.astype(d < delta[..., None], s.dtype)
         share = 1 / xp.sum(kept, axis=-1)
         infinity = xp.full_like(delta, float("inf"))
         curvature = Curvature(

@@ -114,7 +114,10 @@ def power_proximal(s: Array, p: float) -> PowerPoint:
         rho = divide((x / phi) ** (p - 1), x)
         rest = xp.sum(weight / (1 + (p - 1) * rho), axis=-1, keepdims=True)  # 1 - e
         ratio = divide(phi, norm) ** (p - 1)
-        return norm * (1 + divide((1 - rest) * (1 - ratio), rest)) ** (1 / (p - 1))
+        better = norm * (1 + divide((1 - rest) * (1 - ratio), rest)) ** (1 / (p - 1))
+        # or that of Newton's method for ||s - x||_q = 1, convex in phi: its steps do not become
+        # short for large p, where c has far to go
+        return xp.maximum(better, phi * (1 + divide(1 - ratio, (p - 1) * rest)))
 
     phi = _fixed_point(newton, lambda phi: _root(s, phi, p), start)
     x = _root(s, phi, p)

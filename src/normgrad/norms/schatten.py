@@ -6,7 +6,7 @@ from typing import final
 
 from normgrad.arithmetic import Array, divide, namespace
 from normgrad.norms.base import Curvature, Norm, Proximal, UnitarilyInvariantNorm, set_number
-from normgrad.norms.differences import each, power_differences
+from normgrad.norms.differences import belonging, each, power_differences
 from normgrad.norms.power_balls import power_projection, power_proximal, vector_p_norm
 
 __all__ = ["Schatten"]
@@ -151,12 +151,9 @@ class Schatten(UnitarilyInvariantNorm):
             weight = (at.p - 1) / (at.norm * rest)
 
         def differences(x: Array, g: Array) -> Array:
-            of_point = divide(g, each(radius, g))
-            if self.p > 2:
-                kept = 1 / (1 + at.differences(of_point))
-            else:  # n = (x / ||x||)^(q-1), where (p - 1)(q - 1) = 1
-                growth = at.differences(each(at.norm[..., 0], g) * of_point ** (self.p - 1))
-                kept = growth / (1 + growth)
+            # (by the x of the equation: n = (x/||x||)^(p-1) may have underflowed)
+            growth = at.differences(belonging(x, s, at.x))
+            kept = 1 / (1 + growth) if self.p > 2 else growth / (1 + growth)
             return each(factor[..., 0], x)[..., None] * kept
 
         # the derivative has degree 0 in s and r together, and degree 1 in a small r

@@ -5,7 +5,7 @@ from typing import final
 
 from normgrad.arithmetic import Array, divide, namespace
 from normgrad.norms.base import Curvature, Norm, Proximal, UnitarilyInvariantNorm
-from normgrad.norms.differences import clip_differences
+from normgrad.norms.differences import clip_differences, each
 
 __all__ = ["SmallestSingularValue", "Spectral"]
 
@@ -72,35 +72,42 @@ class Spectral(UnitarilyInvariantNorm):
 
     def proximal(self, s: Array, step: Array) -> Proximal:
         # Moreau: prox = s - (projection on the l1 ball of radius t) = min(s, level), where
-        # sum (s - level)_+ = t, so level = max_j (s_1 + .. + s_j - t) / j
+        # sum (s - level)_+ = t. Below s_1, level is delta = min_j (t + d_1 + .. + d_j)/j for
+        # d_i = s_1 - s_i: precise relative to a small t, too. From delta = s_1 on all is 0
         xp = namespace(s)
+        top = s[..., 0]
+        d = top[..., None] - s
         j = xp.cumulative_sum(xp.ones_like(s), axis=-1)
-        levels = (xp.cumulative_sum(s, axis=-1) - step[..., None]) / j
-        level = xp.maximum(xp.max(levels, axis=-1), xp.zeros_like(step))
-        clipped = s >= level[..., None]
+        delta = xp.min((step[..., None] + xp.cumulative_sum(d, axis=-1)) / j, axis=-1)
+        # (a share of a subnormal step may be 0)
+        delta = xp.maximum(delta, xp.full_like(delta, float(xp.finfo(s.dtype).smallest_normal)))
+        infinity = xp.full_like(delta, float("inf"))
+        gone = delta >= top
+        delta = xp.where(gone, infinity, delta)
+        clipped = d < delta[..., None]
         # the level moves with the clipped values and with the step, unless it stays at 0
-        moving = xp.astype(clipped & (level > 0)[..., None], s.dtype)
+        moving = xp.astype(clipped & ~gone[..., None], s.dtype)
         count = xp.sum(moving, axis=-1)
         share = divide(xp.ones_like(count), count)
-        identity = step == 0
-        infinity = xp.full_like(level, float("inf"))
+        level = xp.where(gone, 0.0, top - delta)
         curvature = Curvature(
             xp.where(clipped, level[..., None], s),
-            xp.astype(~clipped | identity[..., None], s.dtype),
-            lambda x, g: clip_differences(x, -infinity, xp.where(identity, infinity, level)),
-            xp.where(identity[..., None], 0.0, moving)[..., None, :],
+            xp.astype(~clipped, s.dtype),
+            lambda x, g: 1 - clip_differences(x - each(top, x), -delta, infinity),
+            moving[..., None, :],
             share[..., None],
         )
-        return Proximal(curvature, -moving * share[..., None])
+        return Proximal(curvature, -moving * share[..., None]).after(step, s)
 
     def projection(self, s: Array, radius: Array) -> Proximal:
         xp = namespace(s)
-        clipped = s >= radius[..., None]
+        clipped = s > radius[..., None]
         free = xp.astype(~clipped, s.dtype)
+        infinity = xp.full_like(radius, float("inf"))
         curvature = Curvature.uncoupled(
             xp.where(clipped, radius[..., None], s),
             free,
-            lambda x, g: clip_differences(x, xp.full_like(radius, -float("inf")), radius),
+            lambda x, g: 1 - clip_differences(x, radius, infinity),
         )
         return Proximal(curvature, 1 - free)
 

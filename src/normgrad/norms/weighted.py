@@ -3,15 +3,9 @@
 from dataclasses import dataclass
 from typing import final
 
-from normgrad.arithmetic import (
-    Array,
-    cumulative_max,
-    device,
-    divide,
-    namespace,
-)
+from normgrad.arithmetic import Array, device, divide, namespace
 from normgrad.norms.base import Curvature, Proximal, UnitarilyInvariantNorm, known
-from normgrad.norms.differences import step_differences
+from normgrad.norms.differences import belonging, step_differences
 
 __all__ = ["WeightedNuclear"]
 
@@ -123,28 +117,25 @@ class WeightedNuclear(UnitarilyInvariantNorm):
         # in which y rises, of which each has the mean of its y, or 0
         xp, w = namespace(s), self._weights(s)
         taken = step[..., None] * w
-        y = s - taken
-        x = _decreasing(y)
-        same = x[..., :, None] == x[..., None, :]
-        rises = xp.any(xp.triu(same & (y[..., :, None] < y[..., None, :])), axis=-1)
-        alone = ~xp.any(same & rises[..., None, :], axis=-1)
-        same = xp.astype(same, s.dtype)
-        count = xp.sum(same, axis=-1)
-        x = xp.where(alone, y, x)
+        pool = _pools(s, taken)
+        same = pool[..., :, None] == pool[..., None, :]
+        count = xp.sum(xp.astype(same, s.dtype), axis=-1)
+        alone = count == 1
+
+        def mean(y: Array) -> Array:
+            """Return the mean in each pool, of what is (..., k) or (..., k, k), each for itself."""
+            return xp.sum(xp.where(same, y, 0.0), axis=-1) / count
+
+        x = mean((s - taken)[..., None, :])
         positive = (x > 0) | ((s == 0) & (taken == 0) & alone)
         kept = xp.astype(positive & alone, s.dtype)
         g = xp.where(positive, x, 0.0)
         # what is lost, exactly, as derivatives are differences of it
-        lost = xp.where(kept > 0, taken, s - g)
+        lost = mean(s[..., :, None] - s[..., None, :] + taken[..., None, :])
+        lost = xp.where(positive, lost, s)
 
         def differences(x: Array, g: Array) -> Array:
-            # (x are some of the s; of those tied the largest, as their mean would be rounded)
-            of_all = (*s.shape[:-1], *(1,) * (x.ndim - s.ndim + 1), s.shape[-1])
-            is_it = x[..., :, None] == xp.reshape(s, of_all)
-            own, slope = (
-                xp.max(xp.where(is_it, xp.reshape(of_s, of_all), -float("inf")), axis=-1)
-                for of_s in (lost, kept)
-            )
+            own, slope = (belonging(x, s, of_s) for of_s in (lost, kept))
             either = slope[..., :, None] + slope[..., None, :]
             rates = divide(
                 own[..., :, None] - own[..., None, :],
@@ -155,25 +146,28 @@ class WeightedNuclear(UnitarilyInvariantNorm):
             return xp.where(either > 0, 1 - rates, step_differences(x, g))
 
         # J of a pool is that of its mean; its row is there for each of its members
-        pools = same * xp.astype(positive & ~alone, s.dtype)[..., None, :]
-        mean = xp.where(alone, w, xp.sum(same * w[..., None, :], axis=-1) / count)
+        pools = xp.astype(same & (positive & ~alone)[..., None, :], s.dtype)
+        in_step = -xp.where(positive, mean(w[..., None, :]), 0.0)
         curvature = Curvature(g, kept, differences, pools, 1 / count**2)
-        return Proximal(curvature, -xp.where(positive, mean, 0.0)).after(step, s)
+        return Proximal(curvature, in_step).after(step, s)
 
 
-def _decreasing(y: Array) -> Array:
-    """Return the nearest decreasing sequence, ``x_i = min_(j <= i) max_(k >= i) mean(y_j .. y_k)``.
+def _pools(s: Array, taken: Array) -> Array:
+    """Return the number of the pool of each, for the nearest decreasing sequence to s - taken.
 
-    (Robertson, Wright, Dykstra, Order Restricted Statistical Inference, 1988, theorem 1.4.4.)
+    One ends at i where all means of what ends there are at least those of what begins beyond: its
+    value is ``min_(j <= i) max_(k >= i) mean(y_j .. y_k)`` for ``y = s - taken`` (Robertson,
+    Wright, Dykstra, Order Restricted Statistical Inference, 1988, theorem 1.4.4).
     """
-    # each mean relative to its y_j: among ties there is no rounding but that of their own
-    xp = namespace(y)
-    at = xp.arange(y.shape[-1], device=device(y))
-    j, k = at[:, None], at[None, :]
-    length = xp.astype(xp.where(k >= j, k - j + 1, 1), y.dtype)
-    rest = xp.where(k >= j, y[..., None, :] - y[..., :, None], 0.0)
-    means = y[..., :, None] + xp.cumulative_sum(rest, axis=-1) / length
-    infinity = float("inf")
-    means = xp.where(k >= j, means, -infinity)
-    above = xp.flip(cumulative_max(xp.flip(means, axis=-1)), axis=-1)
-    return xp.min(xp.where(k >= j, above, infinity), axis=-2)
+    # each mean relative to its y_i, where s and taken are subtracted one by one: what is taken may
+    # be less than the rounding of s, and among ties there is no rounding but its own
+    xp = namespace(s)
+    at = xp.arange(s.shape[-1], device=device(s))
+    length = xp.astype(xp.abs(at[:, None] - at[None, :]) + 1, s.dtype)
+    rest = (s[..., None, :] - s[..., :, None]) - (taken[..., None, :] - taken[..., :, None])
+    beyond = xp.cumulative_sum(xp.triu(rest), axis=-1) / length
+    before = xp.cumulative_sum(xp.flip(xp.tril(rest), axis=-1), axis=-1) / xp.flip(length, axis=-1)
+    most, least = xp.max(beyond, axis=-1), xp.min(before, axis=-1)
+    drop = (s[..., :-1] - s[..., 1:]) - (taken[..., :-1] - taken[..., 1:])
+    ends = xp.astype(drop + least[..., :-1] >= most[..., 1:], s.dtype)
+    return xp.concat([0 * s[..., :1], xp.cumulative_sum(ends, axis=-1)], axis=-1)
