@@ -97,17 +97,13 @@ class AbsoluteSum(EntrywiseNorm):
         return -3 - self.axis
 
     def of_entries(self, A: Array) -> Array:
-        xp = namespace(A)
         if 0 in A.shape[-2:]:
-            return xp.sum(xp.abs(A), axis=(-2, -1))
+            return namespace(A).sum(namespace(A).abs(A), axis=(-2, -1))
+        return self._of_sums(*self._summed(A))
 
-        def scaled(A: Array) -> Array:
-            sums, e = self._scaled_sums(A)
-            return shift(self._extreme(sums), e)
-
-        sums = absolute_sum(A, self.axis)
-        value: Array = branch(_are_exact(sums, A), lambda A: self._extreme(sums), scaled, A)
-        return value
+    def _of_sums(self, sums: Array, e: Array | None) -> Array:
+        value = self._extreme(sums)
+        return value if e is None else shift(value, e)
 
     def _extreme(self, sums: Array) -> Array:
         xp = namespace(sums)
@@ -115,10 +111,20 @@ class AbsoluteSum(EntrywiseNorm):
 
     def sums(self, A: Array) -> Array:
         """Return the sums of the lines; where they need it, all of a matrix over a power of two."""
+        return self._summed(A)[0]
+
+    def _summed(self, A: Array) -> tuple[Array, Array | None]:
+        """Return the sums, and the exponent of that power for each matrix; None if it is 0."""
         sums = absolute_sum(A, self.axis)
-        common: Array = branch(
-            _are_exact(sums, A), lambda A: sums, lambda A: self._scaled_sums(A)[0], A
-        )
+        exact = _are_exact(sums, A)
+        if seen(exact):
+            return sums, None
+
+        def as_they_are(A: Array) -> tuple[Array, Array]:
+            xp = namespace(A)
+            return sums, xp.astype(xp.zeros_like(sums[..., 0]), xp.int32)
+
+        common: tuple[Array, Array] = branch(exact, as_they_are, self._scaled_sums, A)
         return common
 
     def _scaled_sums(self, A: Array) -> tuple[Array, Array]:
@@ -166,11 +172,10 @@ class AbsoluteSum(EntrywiseNorm):
         return self._gradient(A, self.sums(A), tie)
 
     def with_gradient(self, A: Array, tie: float) -> tuple[Array, Callable[[], Array]]:
-        if 0 not in A.shape[-2:]:
-            sums = absolute_sum(A, self.axis)
-            if seen(_are_exact(sums, A)):
-                return self._extreme(sums), lambda: self._gradient(A, sums, tie)
-        return super().with_gradient(A, tie)
+        if 0 in A.shape[-2:]:
+            return super().with_gradient(A, tie)
+        sums, e = self._summed(A)
+        return self._of_sums(sums, e), lambda: self._gradient(A, sums, tie)
 
     def _gradient(self, A: Array, sums: Array, tie: float) -> Array:
         """Return the gradient, given the sums of the lines, over any power of two."""
