@@ -166,13 +166,13 @@ def test_products_are_not_left_to_the_precision_of_a_device(shape: Any) -> None:
             normgrad.value_and_grad(x, 2),
             normgrad.hvp(x, x, "nuc"),
             normgrad.prox(x, 1.0, "nuc"),
+            normgrad.subgradient_distance(x, x, "nuc"),
             jax.grad(lambda x: normgrad.matrix_norm(x, "nuc").sum())(x),
         )
 
     program = str(jax.make_jaxpr(derivatives)(x))
-    assert "dot_general" in program
-    assert "Precision.HIGHEST" in program
-    assert "precision=None" not in program
+    products = program.count("dot_general[")
+    assert 0 < products == program.count("precision=(Precision.HIGHEST, Precision.HIGHEST)")
 
 
 @pytest.mark.parametrize("shape", ["b, 3, 3", "b, 40, 30", "2, b, 60, 4"])

@@ -287,7 +287,7 @@ class JaxEngine(Engine):
         return _compiled(rule, "track", jax.lax.stop_gradient(x), state)
 
     def constant(self, f: Callable[..., Array], *arrays: Array) -> Array:
-        return f(*map(jax.lax.stop_gradient, arrays))
+        return _in_full_precision(f, *map(jax.lax.stop_gradient, arrays))
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         traced, rule = rule.split()
