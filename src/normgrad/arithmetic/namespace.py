@@ -211,8 +211,13 @@ def machine_epsilon(x: Array) -> float:
 
 
 def device(x: Array) -> Any:
-    """Return where `x` is."""
-    return array_api_compat.device(x)
+    """Return where `x` is, for a new array beside it; None if JAX has it on several devices.
+
+    How it is laid out there is for its own shape alone, and JAX brings a new array to it.
+    """
+    place = array_api_compat.device(x)
+    spread = is_jax(x) and isinstance(place, sys.modules["jax"].sharding.Sharding)
+    return None if spread else place
 
 
 def adjoint(x: Array) -> Array:
