@@ -12,6 +12,8 @@ import array_api_compat
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
 
+from normgrad.arithmetic import traced
+
 __all__ = [
     "Array",
     "adjoint",
@@ -143,7 +145,7 @@ def branch(
     condition cannot be read cheaply.
     """
     if is_traced(condition):
-        return sys.modules["jax"].lax.cond(condition, quick, general, x)
+        return traced.cond(condition, quick, general, x)
     return quick(x) if seen(condition) else general(x)
 
 
