@@ -166,13 +166,13 @@ def test_products_are_not_left_to_the_precision_of_a_device(shape: Any) -> None:
             normgrad.value_and_grad(x, 2),
             normgrad.hvp(x, x, "nuc"),
             normgrad.prox(x, 1.0, "nuc"),
+            normgrad.subgradient_distance(x, x, "nuc"),
             jax.grad(lambda x: normgrad.matrix_norm(x, "nuc").sum())(x),
         )
 
     program = str(jax.make_jaxpr(derivatives)(x))
-    assert "dot_general" in program
-    assert "Precision.HIGHEST" in program
-    assert "precision=None" not in program
+    products = program.count("dot_general[")
+    assert 0 < products == program.count("precision=(Precision.HIGHEST, Precision.HIGHEST)")
 
 
 @pytest.mark.parametrize("shape", ["b, 3, 3", "b, 40, 30", "2, b, 60, 4"])
@@ -185,3 +185,27 @@ def test_a_batch_of_any_size_is_exported(ord: Any, shape: str, rng: Any) -> None
     np.testing.assert_allclose(value.call(A), normgrad.matrix_norm(A, ord), rtol=1e-12)
     gradient = jax.export.export(jax.jit(lambda x: normgrad.grad(x, ord)))(x)
     np.testing.assert_allclose(gradient.call(A), normgrad.grad(A, ord), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 2), (3, 4, 3), (60, 60)], ids=str)
+def test_promotions_that_a_program_forbids(shape: Any) -> None:
+    """What a user wants to be told of the user's code is no matter of ours."""
+    x, E = randn(*shape), randn(*shape, seed=1)
+
+    def results(x: Any) -> Any:
+        return (
+            [normgrad.value_and_grad(x, ord) for ord in (*ORDS, normgrad.WeightedNuclear((1, 2)))],
+            [normgrad.prox(x, 0.5, ord) for ord in ORDS],
+            [normgrad.subgradient_distance(x, E, ord) for ord in ORDS],
+            normgrad.hvp(x, E, "nuc"),
+            normgrad.polar(x, "iteration"),
+            jax.grad(lambda x: normgrad.matrix_norm(x, 2).sum())(x),
+        )
+
+    expected = jax.eval_shape(results, x)
+    with jax.numpy_rank_promotion("raise"), jax.numpy_dtype_promotion("strict"):
+        assert jax.eval_shape(results, x) == expected
+        value, G = normgrad.value_and_grad(x, "nuc")
+        assert_close(jnp.sum(G * x, axis=(-2, -1)), value)
+        if len(shape) == 2:
+            assert_close(normgrad.track(x)[0], normgrad.spectral_norm(x))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from normgrad.arithmetic import traced
 from normgrad.arithmetic.namespace import Array, device, is_jax, is_torch, is_traced, namespace
 
 __all__ = [
@@ -30,7 +31,7 @@ __all__ = [
 def while_loop(go_on: Callable[[Any], Any], step: Callable[[Any], Any], state: Any) -> Any:
     """Return the state, a tuple, after as many steps as `go_on` allows."""
     if _traced(state):
-        return sys.modules["jax"].lax.while_loop(go_on, step, state)
+        return traced.while_loop(go_on, step, state)
     while go_on(state):
         state = step(state)
     return state
@@ -39,7 +40,7 @@ def while_loop(go_on: Callable[[Any], Any], step: Callable[[Any], Any], state: A
 def for_loop(first: int, last: int, step: Callable[[Any, Any], Any], state: Any) -> Any:
     """Return the state, a tuple, after ``step(i, state)`` for i from `first` to `last` - 1."""
     if _traced(state):
-        return sys.modules["jax"].lax.fori_loop(first, last, step, state)
+        return traced.fori_loop(first, last, step, state)
     for i in range(first, last):
         state = step(i, state)
     return state
@@ -52,7 +53,7 @@ def _traced(state: Any) -> bool:
 def when(condition: Any, f: Callable[[Any], Any], g: Callable[[Any], Any], state: Any) -> Any:
     """Return ``f(state)`` if the condition holds, else ``g(state)``; one of them is evaluated."""
     if is_traced(condition):
-        return sys.modules["jax"].lax.cond(condition, f, g, state)
+        return traced.cond(condition, f, g, state)
     return f(state) if condition else g(state)
 
 

@@ -12,6 +12,8 @@ import array_api_compat
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
 
+from normgrad.arithmetic import traced
+
 __all__ = [
     "Array",
     "adjoint",
@@ -145,7 +147,7 @@ def branch(
     condition cannot be read cheaply.
     """
     if is_traced(condition):
-        return sys.modules["jax"].lax.cond(condition, quick, general, x)
+        return traced.cond(condition, quick, general, x)
     return quick(x) if seen(condition) else general(x)
 
 
@@ -213,8 +215,13 @@ def machine_epsilon(x: Array) -> float:
 
 
 def device(x: Array) -> Any:
-    """Return where `x` is."""
-    return array_api_compat.device(x)
+    """Return where `x` is, for a new array beside it; None if JAX has it on several devices.
+
+    How it is laid out there is for its own shape alone, and JAX brings a new array to it.
+    """
+    place = array_api_compat.device(x)
+    spread = is_jax(x) and isinstance(place, sys.modules["jax"].sharding.Sharding)
+    return None if spread else place
 
 
 def adjoint(x: Array) -> Array:

@@ -45,23 +45,31 @@ jax.tree_util.register_dataclass(
 jax.tree_util.register_dataclass(RowDerivative, ["parameters", "state", "embedding"], [])
 
 
-def _in_full_precision(f: Callable[..., Any], *operands: Array) -> Any:
-    """Call f with products in the precision of their operands, not less, as on GPUs and TPUs."""
-    with jax.default_matmul_precision("highest"):
+def _in_own_terms(f: Callable[..., Any], *operands: Array) -> Any:
+    """Call f with JAX set as it is written for, however the program of the user has it.
+
+    Products have the precision of their operands, not less, as on GPUs and TPUs; operands of
+    different ranks and dtypes are combined as in NumPy.
+    """
+    with (
+        jax.default_matmul_precision("highest"),
+        jax.numpy_rank_promotion("allow"),
+        jax.numpy_dtype_promotion("standard"),
+    ):
         return f(*operands)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))
 def _compiled(rule: Rule, method: str, *operands: Array) -> Any:
-    return _in_full_precision(getattr(rule, method), *operands)
+    return _in_own_terms(getattr(rule, method), *operands)
 
 
 def _run(rule: Any, method: str, x: Array, *operands: Array) -> Any:
     """Run a method of a rule, compiled, with what depends on known entries decided before."""
     if not is_traced(x):
-        rule = rule.settled(x)
+        rule = _in_own_terms(rule.settled, x)
     if not rule.portable:
-        return _in_full_precision(getattr(rule, method), x, *operands)
+        return _in_own_terms(getattr(rule, method), x, *operands)
     return _compiled(rule, method, x, *operands)
 
 
@@ -90,7 +98,7 @@ _derivative_p = Primitive("normgrad_derivative")
 def _apply(*operands: Array, tree: Any, rank: int) -> Array:
     """Apply the Derivative with these leaves, of `rank` batch axes, to the last operand."""
     *leaves, E = operands
-    return _in_full_precision(jax.tree_util.tree_unflatten(tree, leaves), E)
+    return _in_own_terms(jax.tree_util.tree_unflatten(tree, leaves), E)
 
 
 def _derivative_jvp(primals: Any, tangents: Any, *, tree: Any, rank: int) -> Any:
@@ -287,7 +295,7 @@ class JaxEngine(Engine):
         return _compiled(rule, "track", jax.lax.stop_gradient(x), state)
 
     def constant(self, f: Callable[..., Array], *arrays: Array) -> Array:
-        return f(*map(jax.lax.stop_gradient, arrays))
+        return _in_own_terms(f, *map(jax.lax.stop_gradient, arrays))
 
     def prox(self, rule: ProxRule, x: Array, t: Array) -> Array:
         traced, rule = rule.split()
