@@ -81,9 +81,10 @@ def is_recorded(x: Array) -> bool:
     """Whether PyTorch follows the calls for `x`, by a compiler, a trace, or as `make_fx` does."""
     if not is_torch(x):
         return False
-    if is_compiling():  # (which does not take the questions below)
+    torch = sys.modules["torch"]
+    if torch.compiler.is_compiling():  # (which does not take the questions below)
         return True
-    core = sys.modules["torch"]._C
+    core = torch._C
     return core._get_tracing_state() is not None or core._len_torch_dispatch_stack() > 0
 
 

@@ -1,6 +1,7 @@
 """What is not large, and costs less than deciding how to have it: straight to the usual way."""
 
 import cmath
+import functools
 import math
 from typing import Any
 
@@ -34,6 +35,7 @@ _FEW, _SMALL, _SHORT = 2**13, 2**11, 2**8
 And so many terms are added one after the other without loss."""
 
 
+@functools.lru_cache(maxsize=1024)
 def is_small(shape: tuple[int, ...]) -> bool:
     """Whether a stack of matrices is better left to NumPy, whose calls cost least.
 
@@ -161,7 +163,13 @@ def small_absolute_sum(norm: AbsoluteSum, A: Array, tie: float) -> tuple[Array, 
     if len(lines) != 1:
         return None
     line = (..., lines[0]) if norm.axis == -2 else lines[0]
-    G = np.zeros_like(A)
-    with np.errstate(invalid="ignore"):  # (NumPy's sign of a complex 0 is 0/0 on its way)
-        G[line] = phase(A[line])
+    G = np.zeros(A.shape, A.dtype)
+    G[line] = _phase(A[line])
     return value, G
+
+
+def _phase(z: Array) -> Array:
+    if z.dtype.kind != "c":
+        return np.sign(z)
+    with np.errstate(invalid="ignore"):  # (of 0 it is 0/0 on its way)
+        return phase(z)

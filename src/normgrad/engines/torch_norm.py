@@ -27,7 +27,14 @@ from normgrad.engines.torch_derivative import (
     untraced,
     with_outer_tangents,
 )
-from normgrad.engines.torch_small import NUMPY, as_small, from_small, is_legacy_batched, is_plain
+from normgrad.engines.torch_small import (
+    NUMPY,
+    as_small,
+    as_unrecorded_small,
+    from_small,
+    is_legacy_batched,
+    is_plain,
+)
 
 __all__ = ["linearize", "value", "value_and_gradient"]
 
@@ -42,6 +49,10 @@ def _is_graph_kept() -> bool:
 
 def _computed(rule: NormRule, x: Any) -> tuple[Any, Any]:
     """Return value and gradient; of a small tensor by NumPy, whose calls cost less."""
+    return _computed_by(as_small, rule, x)
+
+
+def _computed_by(as_small: Callable[..., Any], rule: NormRule, x: Any) -> tuple[Any, Any]:
     small = as_small(rule, x)
     if small is None:
         return in_full_precision(_quickly, rule, x)
@@ -173,7 +184,7 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Any, rule: NormRule) -> Any:
-        value, ctx.G = _computed(rule, x)
+        value, ctx.G = _computed_by(as_unrecorded_small, rule, x)
         ctx.owned = not ctx.G._is_view()
         ctx.rule = rule
         ctx.memory = None

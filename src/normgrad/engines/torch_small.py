@@ -9,7 +9,14 @@ from normgrad.arithmetic import is_recorded
 from normgrad.calculus import is_small
 from normgrad.engines.numpy import ENGINE as NUMPY
 
-__all__ = ["NUMPY", "as_small", "from_small", "is_legacy_batched", "is_plain"]
+__all__ = [
+    "NUMPY",
+    "as_small",
+    "as_unrecorded_small",
+    "from_small",
+    "is_legacy_batched",
+    "is_plain",
+]
 
 _PLAIN = (torch.Tensor, torch.nn.Parameter)
 
@@ -24,7 +31,12 @@ def is_plain(x: Any) -> bool:
 
 def as_small(rule: Any, *tensors: Any) -> list[Any] | None:
     """Return small tensors as arrays of NumPy, else None; and where their calls are recorded."""
-    if not rule.any_library or is_recorded(tensors[0]):
+    return None if is_recorded(tensors[0]) else as_unrecorded_small(rule, *tensors)
+
+
+def as_unrecorded_small(rule: Any, *tensors: Any) -> list[Any] | None:
+    """Return the same where it is known that no calls are recorded."""
+    if not rule.any_library:
         return None
     arrays = []
     for x in tensors:
