@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import normgrad
 from normgrad.nn.torch import SpectralNorm, following
 from normgrad.nn.torch.following import Products, computed_triplet, follow
 
@@ -230,3 +231,34 @@ def test_a_tie_is_one_of_the_norm() -> None:
             s[1] = 1 - share * 8 * m**0.5 * 2.2e-16
             A = U @ torch.diag(s) @ V.mT
             assert len(found(A, start(A), 0.0)[0].u) == 1 + tied
+
+
+def test_a_tolerance_saves_work() -> None:
+    """Also of a matrix that may fall apart: what is left of the norm is what was allowed."""
+    torch.manual_seed(0)
+    A, E = torch.randn(2, 300, 300, dtype=torch.float64) * (torch.rand(300, 300) < 0.2)
+    counts = []
+    for tol in (1e-3, 1e-6, None):
+        vectors, rows = start(A), []
+        for i in range(10):
+            X = A + i / 100 * E
+            A_X = Products.of(X)
+            counted = A_X._replace(
+                forth=lambda V, f=A_X.forth, rows=rows: rows.append(len(V)) or f(V)
+            )
+            triplet, vectors = follow(counted, vectors, tol)
+            assert triplet is not None
+            exact = torch.linalg.matrix_norm(X, 2).item()
+            assert triplet.s == pytest.approx(exact, rel=1e-13 if tol is None else tol)
+        counts.append(sum(rows))
+    assert counts[0] <= counts[1] <= counts[2]
+
+
+def test_certain_where_singular_values_crowd_and_no_array_fits() -> None:
+    """As of a large convolution: looking longer costs less than a factorization afresh."""
+    s = torch.cat([torch.linspace(1.0, 0.998, 23), torch.rand(7000) * 0.998]).double()
+    A = Products.of(normgrad.Diagonal(s))
+    triplet, _ = follow(A, torch.eye(len(s), dtype=torch.float64)[:22], None)
+    assert triplet is not None
+    assert triplet.certain
+    assert triplet.s == pytest.approx(1.0, rel=1e-12)

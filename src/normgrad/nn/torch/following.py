@@ -67,7 +67,8 @@ _FIRST, _SECOND = 6, 4
 """So many vectors are multiplied by M, and by M^2."""
 _CONJUGATE = 4
 _PASSES, _PATIENCE = 25, 8
-"""With more a factorization afresh costs less; so many times more where it takes products too."""
+"""With more passes a factorization afresh costs less; so many times more, of the degrees below
+also, where that takes products, too."""
 _FORMED = 2**25
 """Up to so many entries a structured matrix is formed where products fail."""
 _MISS, _LONGEST = 1e-3, 64
@@ -196,7 +197,9 @@ def follow(A: Products, vectors: Tensor, tol: float | None) -> tuple[Triplet | N
 
     Q = _orthonormal(torch.cat((V, *powers(to(by(V[-_FIRST:]))))))
     Y = by(Q)
-    for _ in range(_PASSES * (_PATIENCE if math.prod(A.shape) > _FORMED else 1)):
+    patience = _PATIENCE if math.prod(A.shape) > _FORMED else 1
+    longest = _LONGEST * patience
+    for _ in range(_PASSES * patience):
         try:
             theta, X = _ritz(Y, b)
         except torch.linalg.LinAlgError:  # type: ignore[attr-defined]
@@ -213,9 +216,9 @@ def follow(A: Products, vectors: Tensor, tol: float | None) -> tuple[Triplet | N
                 return triplet, V
             low = max(low, high / 4)
             degree = _degree(n, low, high)
-            new = _overlooked(A, V, Y, low, high, min(degree, _LONGEST))
+            new = _overlooked(A, V, Y, (low, high), min(degree, longest), tol)
             if new is None:
-                return triplet._replace(certain=degree <= _LONGEST), V
+                return triplet._replace(certain=degree <= longest), V
         else:
             new = torch.cat((*powers(to(Y[-_FIRST:])), X[-_CONJUGATE:, b:] @ Q[b:]))
         new = _outside(new, V)
@@ -246,9 +249,13 @@ def _degree(n: int, low: float, high: float) -> int:
 
 
 def _overlooked(
-    A: Products, V: Tensor, Y: Tensor, low: float, high: float, degree: int
+    A: Products, V: Tensor, Y: Tensor, ends: tuple[float, float], degree: int, tol: float
 ) -> Tensor | None:
-    """Return the row y if it has much of the largest eigenvalues, or what V lacks of one."""
+    """Return the row y if it has much of the largest eigenvalues, or what V lacks of one.
+
+    The `ends` are the least and the largest theta. What s may lack, ``2 tol`` of theta, is none.
+    """
+    low, high = ends
     # T_0 = 1, T_1(z) = z, T_(k+1)(z) = 2 z T_k(z) - T_(k-1)(z), for z = 2 M / low - 1
     seed = hash(high) % 2**32  # so that it is another vector for another weight
     x = _rest(gaussian((1, V.shape[1]), V, seed), V)
@@ -263,7 +270,7 @@ def _overlooked(
     z = A.forth(y)
     if torch.linalg.vector_norm(z).item() ** 2 < (low + high) / 2:
         with_it = _ritz(torch.cat((Y, z)), 1)[0].item()
-        return None if with_it <= high * (1 + _rounding(A)) else y
+        return None if with_it <= high * (1 + 2 * tol + _rounding(A)) else y
     return y
 
 
