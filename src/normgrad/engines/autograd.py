@@ -99,8 +99,12 @@ def _prox_step(x: Array, t: Array, point: _MapPoint) -> Array:
     return point.derivatives(x, t)[1]
 
 
+def _conj(x: Array) -> Array:
+    return anp.conj(x) if anp.iscomplexobj(getval(x)) else x  # (of real numbers it is a copy)
+
+
 def _inner(a: Array, b: Array) -> Array:
-    return anp.sum(anp.real(anp.conj(a) * b), axis=(-2, -1))
+    return anp.sum(anp.real(_conj(a) * b), axis=(-2, -1))
 
 
 @primitive
@@ -123,7 +127,7 @@ def _each(a: Array) -> Array:
 
 
 def _transposed(g: Array, point: _Point | _MapPoint, x: Array, *t: Array) -> Array:
-    return anp.conj(_derivative(anp.conj(g), point, x, *t))
+    return _conj(_derivative(_conj(g), point, x, *t))
 
 
 def _no_order_three(*_: Any, **__: Any) -> Any:
@@ -132,7 +136,7 @@ def _no_order_three(*_: Any, **__: Any) -> Any:
 
 defvjp(
     _value,
-    lambda ans, x, point: lambda g: _each(g) * anp.conj(_gradient(x, point)),
+    lambda ans, x, point: lambda g: _each(g) * _conj(_gradient(x, point)),
     argnums=(0,),
 )
 defjvp(_value, lambda g, ans, x, point: _inner(_gradient(x, point), g), argnums=(0,))
@@ -155,7 +159,7 @@ defjvp(
 defvjp(
     _prox,
     lambda ans, x, t, point: lambda g: _transposed(g, point, x, t),
-    lambda ans, x, t, point: lambda g: _inner(anp.conj(_prox_step(x, t, point)), g),
+    lambda ans, x, t, point: lambda g: _inner(_conj(_prox_step(x, t, point)), g),
     argnums=(0, 1),
 )
 defjvp(
