@@ -109,13 +109,15 @@ def in_subdifferential(
 
 
 def _pair(x: Any, g: Any, axis: Any) -> tuple[Argument, Array]:
+    for name, A in (("x", x), ("g", g)):
+        if as_matrix(A) is not None:
+            raise TypeError(
+                f"subdifferentials are those of arrays; got a {type(A).__name__} as {name}: pass "
+                f"{name}.dense(), for a sparse array {name}.toarray() (SciPy), {name}.to_dense() "
+                f"(PyTorch) or {name}.todense() (JAX)"
+            )
     argument, given = with_direction(x, g, axis, "g")
-    if not isinstance(argument, Argument):
-        raise TypeError(
-            f"subdifferentials are those of arrays; got a {type(x).__name__}: pass x.dense(), "
-            "for a sparse array x.toarray() (SciPy), x.to_dense() (PyTorch) or x.todense() (JAX), "
-            "and the subgradient as an array"
-        )
+    assert isinstance(argument, Argument)
     return argument, given
 
 

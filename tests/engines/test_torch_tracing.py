@@ -103,7 +103,7 @@ class Norm(torch.nn.Module):
 
 
 @pytest.mark.parametrize("strict", [True, False])
-@pytest.mark.parametrize("ord", ["nuc", 1, normgrad.KyFan(2)], ids=str)
+@pytest.mark.parametrize("ord", ["fro", "nuc", 1, normgrad.KyFan(2)], ids=str)
 @pytest.mark.parametrize("f", [normgrad.matrix_norm, normgrad.grad])
 def test_exported_for_other_sizes(f: Any, ord: Any, strict: bool) -> None:
     sizes = dict.fromkeys(range(3), torch.export.Dim.DYNAMIC)
@@ -113,6 +113,6 @@ def test_exported_for_other_sizes(f: Any, ord: Any, strict: bool) -> None:
         exported = torch.export.export(
             Norm(f, ord), (sample,), dynamic_shapes={"x": sizes}, strict=strict
         ).module()
-    for shape in ((2, 9, 5), (4, 3, 8)):
+    for shape in ((2, 9, 5), (4, 3, 8), (2, 40, 30)):
         x = torch.randn(shape)
         torch.testing.assert_close(exported(x), f(x, ord))

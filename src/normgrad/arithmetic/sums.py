@@ -56,7 +56,7 @@ def _numpy_norm(x: Array, axis: int) -> Array:
 
 def absolute_sum(A: Array, axis: int) -> Array:
     """Return the sums of absolute values along a negative `axis`."""
-    if is_torch(A):  # (whose norms of complex numbers take ten times as long)
+    if is_torch(A):  # (whose sum of the moduli of complex numbers takes four times as long)
         return _torch_norm(A.abs() if is_complex(A) else A, 1, axis)
     return _sum(namespace(A).abs(A), axis)
 
@@ -64,9 +64,9 @@ def absolute_sum(A: Array, axis: int) -> Array:
 def frobenius(A: Array) -> Array:
     """Return the root of the sum of squares of each matrix, without any rescaling.
 
-    One pass over `A`, no temporary of its size (but on XLA, which fuses it away): the sums
-    of squares along the axis that lies contiguous in memory, then their sum; small matrices are
-    one sum each.
+    One pass over `A`, no temporary of its size (but on XLA, which fuses it away, and for what is
+    scattered in memory): the sums of squares along the axis that lies contiguous in memory, then
+    their sum; small matrices are one sum each.
     """
     xp = namespace(A)
     if is_jax(A):
@@ -103,9 +103,10 @@ def summed_in_blocks(Y: Array, A: Array) -> Array:
 
 
 def real_view(A: Array) -> Array:
-    """Return the real and imaginary parts along the last axis, for PyTorch's norms of complex A.
+    """Return A of PyTorch, if it is complex, as real and imaginary parts along the last axis.
 
-    Those take a hundred times as long. What is real, or of another library, is returned as it is.
+    Its Frobenius norm of complex numbers takes a hundred times as long. What is real, or of a
+    library without this fault, is returned as it is.
     """
     if not (is_torch(A) and is_complex(A)):
         return A

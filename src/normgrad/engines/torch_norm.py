@@ -47,13 +47,9 @@ def _is_graph_kept() -> bool:
     return torch.compiler.is_compiling() or _keeps_graph()
 
 
-def _computed(rule: NormRule, x: Any) -> tuple[Any, Any]:
+def _computed(rule: NormRule, x: Any, taken: Callable[..., Any] = as_small) -> tuple[Any, Any]:
     """Return value and gradient; of a small tensor by NumPy, whose calls cost less."""
-    return _computed_by(as_small, rule, x)
-
-
-def _computed_by(as_small: Callable[..., Any], rule: NormRule, x: Any) -> tuple[Any, Any]:
-    small = as_small(rule, x)
+    small = taken(rule, x)
     if small is None:
         return in_full_precision(_quickly, rule, x)
     both: tuple[Any, Any] = from_small(*NUMPY.value_and_gradient(rule, *small))
@@ -184,7 +180,7 @@ class _Norm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Any, rule: NormRule) -> Any:
-        value, ctx.G = _computed_by(as_unrecorded_small, rule, x)
+        value, ctx.G = _computed(rule, x, as_unrecorded_small)
         ctx.owned = not ctx.G._is_view()
         ctx.rule = rule
         ctx.memory = None

@@ -103,7 +103,7 @@ def set_number(norm: Norm, field: str) -> None:
 def known(value: Any) -> float:
     """Return a real number as a float of Python, also where torch.compile takes it for variable.
 
-    It compiles for this one number where something depends on its digits.
+    The compiler does not follow `hex`, and so compiles for this one number.
     """
     return float.fromhex(float(value).hex())
 

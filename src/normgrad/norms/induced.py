@@ -1,6 +1,5 @@
 """The norms induced by the vector 1 and inf norms, and the minima that NumPy has beside them."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, final
@@ -52,6 +51,12 @@ def _are_exact(sums: Array, A: Array) -> Array:
     if not is_jax(A):
         normal |= sums == 0  # (XLA may have flushed it to 0)
     return xp.all(below_max & normal)
+
+
+def _are_alone(tied: Array) -> Array:
+    """Whether no line shares the weight of its matrix, which then is 1, with another one."""
+    xp = namespace(tied)
+    return xp.all(xp.count_nonzero(tied, axis=-1) <= 1)
 
 
 @final
@@ -162,8 +167,9 @@ class AbsoluteSum(EntrywiseNorm):
         xp = namespace(A)
         tied = self.tied(sums, self._extreme(sums)[..., None], tie)
         share = xp.expand_dims(xp.astype(tied, sums.dtype), axis=self.axis)
-        alone = xp.all(xp.count_nonzero(tied, axis=-1) <= 1)  # then its weight is 1
-        share = branch(alone, lambda A: share, lambda A: self._shared(share, A, self.axis), A)
+        share = branch(
+            _are_alone(tied), lambda A: share, lambda A: self._shared(share, A, self.axis), A
+        )
         return divide(share, xp.sum(share, axis=self._other(), keepdims=True))
 
     def gradient(self, A: Array, value: Array, tie: float) -> Array:
@@ -191,9 +197,10 @@ class AbsoluteSum(EntrywiseNorm):
         xp = namespace(A)
         G = xp.zeros_like(A)
         rows, found = (A.mT, G.mT) if self.axis == -2 else (A, G)
-        lines = xp.nonzero(self.tied(sums, self._extreme(sums)[..., None], tie))
+        tied = self.tied(sums, self._extreme(sums)[..., None], tie)
+        lines = xp.nonzero(tied)
         part = phase(rows[lines])
-        if part.shape[0] > math.prod(sums.shape[:-1]):  # some share
+        if not seen(_are_alone(tied)):
             share = xp.zeros_like(sums)[..., None]
             share[lines] = self._shared(xp.ones_like(sums[lines][..., None]), part, -1)
             part *= divide(share, xp.sum(share, axis=-2, keepdims=True))[lines]

@@ -25,9 +25,7 @@ _TURNS, _QUICK_TURNS = 5, 2
 _SIZE, _QUICK_SIZE = 1024, 512
 """Of the matrices whose product is timed."""
 
-Quick = Annotated[
-    bool, typer.Option("--quick", help="Matrices of 512 x 512 at most: half a minute.")
-]
+Quick = Annotated[bool, typer.Option("--quick", help="Matrices of 512 x 512 at most: a minute.")]
 Full = Annotated[bool, typer.Option("--full", help="The largest matrices too.")]
 Only = Annotated[
     str | None,
@@ -118,8 +116,8 @@ def _after(turns: int) -> dict[str, str]:
 
 def _choose(rows: Sequence[Row], only: str | None) -> list[Row]:
     """Return the rows that have the words, and whose library is installed."""
-    words = (only or "").lower().split()
-    named = [row for row in rows if all(w in f"{row.name} {row.library}".lower() for w in words)]
+    words = _words(only or "")
+    named = [row for row in rows if words <= _words(f"{row.name} {row.library}")]
     if not named:
         raise CommandError(
             f"--only {only}: no row has these words in its name or library; a name is as "
@@ -132,6 +130,10 @@ def _choose(rows: Sequence[Row], only: str | None) -> list[Row]:
         missing = ", ".join(dict.fromkeys(row.library for row in named))
         raise CommandError(f"--only {only}: these rows need {missing}; install it")
     return chosen
+
+
+def _words(text: str) -> set[str]:
+    return set(text.lower().replace(",", " ").split())
 
 
 def _vocabulary(rows: Sequence[Row]) -> str:
