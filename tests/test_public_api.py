@@ -77,6 +77,16 @@ def test_import_loads_no_other_library() -> None:
     assert not _loaded_after(code) & set(OPTIONAL)
 
 
+def test_a_norm_of_a_tensor_does_not_load_its_compiler() -> None:
+    """Which takes a second."""
+    code = """
+import sys, torch, normgrad
+normgrad.nuclear_norm(torch.eye(3, requires_grad=True)).backward()
+assert "torch._dynamo" not in sys.modules
+"""
+    assert "torch" in _loaded_after(code)
+
+
 def test_numpy_work_loads_no_other_library() -> None:
     code = """
 import numpy as np, normgrad

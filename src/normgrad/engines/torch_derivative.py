@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch._compile import _disable_dynamo
 from torch.autograd import forward_ad
 
 from normgrad.arithmetic import is_recorded
@@ -46,7 +47,7 @@ def in_full_precision(f: Callable[..., Any], *arguments: Any) -> Any:
         return f(*arguments)
 
 
-@torch.compiler.disable
+@_disable_dynamo  # torch.compiler.disable itself imports the compiler at once: a second
 def untraced(f: Callable[..., Any], *arguments: Any) -> Any:
     """Call f out of reach of the compiler, which else picks it up under torch.func transforms."""
     return in_full_precision(f, *arguments)
